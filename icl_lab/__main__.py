@@ -1,0 +1,3 @@
+from icl_lab.cli import main
+
+main()
