@@ -1,0 +1,18 @@
+"""Function classes: laws of prompts. ``fc.sample(n_prompts, n_points, seed, device) -> Prompts``."""
+
+from icl_lab.functions.base import FunctionClass, Prompts
+from icl_lab.functions.curves import Line, Sinusoid
+from icl_lab.functions.linear import DenseLinear, SparseLinear
+from icl_lab.functions.mixture import Mixture
+from icl_lab.functions.random import training_seed
+
+__all__ = [
+    "DenseLinear",
+    "FunctionClass",
+    "Line",
+    "Mixture",
+    "Prompts",
+    "Sinusoid",
+    "SparseLinear",
+    "training_seed",
+]

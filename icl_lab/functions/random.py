@@ -1,0 +1,106 @@
+"""Counter-based random numbers: a batch is a pure function of its seed, the same on every device.
+
+The generator is SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"):
+the n-th 64-bit word is a fixed mixing function of ``key + n * GAMMA``. It has no state, so
+
+- there is nothing to save when a training is interrupted: step 1000 draws the same batch in any run;
+- the seed may be a tensor on the device, so a CUDA graph draws new data at every replay without the host;
+- CPU and GPU draw the same bits (normals agree up to the rounding of log and cos).
+
+``torch.Generator`` has none of the three: its CPU and CUDA streams differ, and its CPU seed keeps only 32 bits.
+Integers are int64 in two's complement: products and sums wrap as unsigned ones do, only the shift needs a mask.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+TRAINING_BIT = 1 << 62  # set in every training seed and in no evaluation seed: the two can never meet
+
+
+def _signed(word: int) -> int:
+    """The 64-bit word as the int64 that holds the same bits."""
+    word &= (1 << 64) - 1
+    return word - (1 << 64) if word >> 63 else word
+
+
+GAMMA = _signed(0x9E3779B97F4A7C15)
+MIX1 = _signed(0xBF58476D1CE4E5B9)
+MIX2 = _signed(0x94D049BB133111EB)
+
+
+def _xor_shift(x: Tensor, bits: int) -> Tensor:
+    """x ^ (x >> bits) with a logical shift: int64 shifts copy the sign, the mask takes the copies away."""
+    return x ^ ((x >> bits) & ((1 << (64 - bits)) - 1))
+
+
+def mix(x: Tensor) -> Tensor:
+    """SplitMix64's output function, a bijection on 64-bit words. x: int64 of any shape."""
+    x = _xor_shift(x, 30) * MIX1
+    x = _xor_shift(x, 27) * MIX2
+    return _xor_shift(x, 31)
+
+
+def training_seed(run_seed: int, step: int | Tensor) -> int | Tensor:
+    """The seed of one training batch: distinct for every (run_seed < 2**30, step < 2**32)."""
+    return step + ((run_seed << 32) | TRAINING_BIT)
+
+
+class Stream:
+    """One stream of random numbers. Every draw uses its own key, so shapes never make draws overlap."""
+
+    def __init__(self, key: Tensor) -> None:
+        self.key = key  # () int64, on the device that the numbers are wanted on
+        self.draws = 0
+
+    def _words(self, n: int) -> Tensor:
+        self.draws += 1
+        key = mix(self.key + _signed(self.draws * GAMMA))
+        return mix(key + torch.arange(1, n + 1, device=key.device) * GAMMA)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """float32 in (0, 1), never 0 and never 1: two 24-bit numbers out of every 64-bit word."""
+        n = math.prod(shape)
+        words = self._words((n + 1) // 2)
+        halves = torch.cat([words >> 40, words >> 8]) & 0xFFFFFF
+        return ((halves.to(torch.float32) + 0.5) * 2.0**-24)[:n].view(shape).clamp_(max=1 - 2.0**-24)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normals by Box and Muller; tails reach 5.9 standard deviations."""
+        n = math.prod(shape)
+        half = (n + 1) // 2
+        u = self.uniform(2, half)
+        radius = torch.sqrt(-2.0 * torch.log(u[0]))
+        angle = (2.0 * math.pi) * u[1]
+        return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)])[:n].view(shape)
+
+    def gamma(self, shape_parameter: int, *shape: int) -> Tensor:
+        """Gamma with an integer shape parameter and rate 1: a sum of that many exponentials."""
+        return -torch.log(self.uniform(shape_parameter, *shape)).sum(0)
+
+    def subset(self, batch: int, n: int, size: int, limit: Tensor | None = None) -> Tensor:
+        """(batch, n) of 0 and 1: a uniform subset of the given size in each row.
+
+        ``limit`` (a number of leading columns, may be a tensor) keeps the subset among the first columns.
+        """
+        keys = self.uniform(batch, n)
+        if limit is not None:
+            keys = keys - (torch.arange(n, device=keys.device) >= limit).float()
+        chosen = keys.topk(size, dim=1).indices
+        return torch.zeros_like(keys).scatter_(1, chosen, 1.0)
+
+
+class Streams:
+    """The three independent streams of a batch: inputs, task, noise.
+
+    Turning noise on, or drawing more of it, never changes the inputs or the functions.
+    """
+
+    def __init__(self, seed: int | Tensor, device: torch.device | str = "cpu") -> None:
+        if not isinstance(seed, Tensor):
+            seed = torch.tensor(_signed(seed), dtype=torch.int64, device=device)
+        roots = [mix(mix(seed + _signed(i * GAMMA)) + i) for i in (1, 2, 3)]
+        self.inputs, self.task, self.noise = (Stream(root) for root in roots)
