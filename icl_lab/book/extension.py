@@ -1,0 +1,168 @@
+"""The Sphinx extension: run the stale chapters, hand Sphinx the executed copies, describe every figure.
+
+Jupyter Book itself executes nothing (``execute_notebooks: off``). Before any page is read, every stale chapter is run
+by papermill; when Sphinx reads a chapter it is given the executed copy in place of the source.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from icl_lab.book import cache, pages, runner
+from icl_lab.book.address import BRANCH, PLACEHOLDER, repository_url
+from icl_lab.book.progress import Progress
+from icl_lab.errors import InputError
+
+logger = logging.getLogger(__name__)
+FAST_NOTE = """\
+:::{note}
+This page was built in the fast profile: small values, for checking that the chapter runs. Its figures are not the
+course's figures.
+:::"""
+NOT_RUN_NOTE = """\
+:::{warning}
+This chapter was left out of this build (`--only`): its code was not run.
+:::"""
+
+
+def setup(app: Sphinx) -> dict:
+    """Called by Sphinx when it loads the extension."""
+    app.add_config_value("icl_lab_machinery", machinery(), "env")
+    app.connect("config-inited", set_repository)
+    app.connect("builder-inited", run_chapters)
+    app.connect("env-get-outdated", changed_pages)
+    app.connect("source-read", give_executed)
+    app.connect("doctree-read", describe_figures)
+    app.connect("env-purge-doc", forget)
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def machinery() -> str:
+    """A hash of the code that turns executed notebooks into pages: when it changes, every page is read again."""
+    here = Path(__file__).parent
+    return cache.digest(b"".join(path.read_bytes() for path in sorted(here.glob("*.py"))))
+
+
+def set_repository(app: Sphinx, config: Config) -> None:
+    """Give the theme the repository's address, from the one place where it is written."""
+    address = repository_url(Path(app.srcdir))
+    if address == PLACEHOLDER:
+        print(f"The repository's address is still the placeholder {address} (see [project.urls] in pyproject.toml).")
+    config.html_theme_options.update(
+        repository_url=address,
+        repository_branch=BRANCH,
+        path_to_docs="",
+        use_repository_button=True,
+        use_issues_button=True,
+    )
+
+
+def pages_of(app: Sphinx) -> list[Path]:
+    """The files that ``_toc.yml`` names. Raises InputError for an entry without a file."""
+    root, found = Path(app.srcdir), []
+    for entry in app.config.external_site_map:
+        candidates = [root / entry, *(root / f"{entry}{suffix}" for suffix in app.config.source_suffix)]
+        file = next((path for path in candidates if path.is_file()), None)
+        if file is None:
+            raise InputError(f"_toc.yml names '{entry}', but there is no such file (.ipynb or .md).")
+        found.append(file)
+    return found
+
+
+def run_chapters(app: Sphinx) -> None:
+    """Run every stale chapter before any page is read; end the build when one fails."""
+    profile = os.environ.get("ICL_LAB_BOOK_PROFILE", "full")
+    only = [part for part in os.environ.get("ICL_LAB_BOOK_ONLY", "").split(",") if part]
+    root, progress = Path(app.srcdir), Progress()
+    app.icl_lab_chapters = {}
+    bad = []
+    try:
+        notebooks = [path for path in pages_of(app) if path.suffix == ".ipynb"]
+        jobs = int(os.environ["ICL_LAB_BOOK_JOBS"]) if os.environ.get("ICL_LAB_BOOK_JOBS") else None
+        wanted = runner.select(notebooks, only)
+    except InputError as error:
+        stop([str(error)])
+    for path in notebooks:
+        try:
+            chapter = runner.load(path, root, profile)
+        except InputError as error:
+            bad.append(str(error))
+        else:
+            app.icl_lab_chapters[app.project.path2doc(str(path))] = chapter
+    if bad:
+        stop(bad)
+    stale = [(chapter, why) for chapter in app.icl_lab_chapters.values() if (why := chapter.why_stale())]
+    runs = [(chapter, why) for chapter, why in stale if chapter.path in wanted]
+    fresh = len(app.icl_lab_chapters) - len(stale)
+    progress.line(f"Chapters (profile {profile}): {fresh} up to date, {len(runs)} to run.")
+    for chapter, why in runs:
+        progress.line(f"  {chapter.name}: {why}")
+    try:
+        failures = runner.run_all([chapter for chapter, _ in runs], jobs, progress) if runs else []
+    except InputError as error:
+        stop([str(error)])
+    for failure in failures:  # an older page of a chapter that fails now must not stay
+        page = Path(app.outdir) / Path(failure.chapter.path).relative_to(root).with_suffix(".html")
+        page.unlink(missing_ok=True)
+    if failures:
+        stop([failure.message for failure in failures])
+
+
+def stop(messages: list[str]) -> None:
+    """End the build with status 1 and these messages alone; an exception would add a page of traceback."""
+    print("\nThe book was not built.", *messages, sep="\n", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+
+
+def shown(chapter: runner.Chapter) -> str:
+    """Names exactly what the chapter's page is made from: an executed copy, or the source alone."""
+    if chapter.why_stale():
+        return "source " + chapter.key["source"]
+    return "executed " + cache.digest(chapter.entry.notebook.read_bytes())
+
+
+def changed_pages(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
+    """Pages whose executed copy is not the one that they were made from."""
+    made_from = getattr(env, "icl_lab_shown", {})
+    return [name for name, chapter in app.icl_lab_chapters.items() if made_from.get(name) != shown(chapter)]
+
+
+def give_executed(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Replace the text of a chapter by its executed copy, made ready for the page."""
+    chapter = app.icl_lab_chapters.get(docname)
+    if chapter is None:
+        return
+    if chapter.why_stale():
+        source[0], alts, problems = pages.prepare(chapter.source, note=NOT_RUN_NOTE), {}, []
+    else:
+        text = chapter.entry.notebook.read_text(encoding="utf-8")
+        source[0] = pages.prepare(text, note=FAST_NOTE if chapter.profile == "fast" else None)
+        alts, problems = pages.alternatives(text)
+    for problem in problems:
+        logger.warning("%s", problem, location=docname, type="icl_lab", subtype="alt")
+    app.env.temp_data["icl_lab_alts"] = alts
+    if not hasattr(app.env, "icl_lab_shown"):
+        app.env.icl_lab_shown = {}
+    app.env.icl_lab_shown[docname] = shown(chapter)
+
+
+def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
+    """Give each figure of the page the alt text that the chapter gave it when it ran."""
+    alts = app.env.temp_data.get("icl_lab_alts", {})
+    for image in doctree.findall(nodes.image):
+        alt = alts.get(Path(image["uri"]).stem)
+        if alt:
+            image["alt"] = alt
+
+
+def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """A page is to be read again or is gone."""
+    getattr(env, "icl_lab_shown", {}).pop(docname, None)
