@@ -179,7 +179,7 @@ def reference_line(ax: Axes, y: float, text: str) -> Any:
         ha="right",
         va="bottom",
         color=GRAY,
-        fontsize=10,
+        fontsize=11,
     )
     return line
 

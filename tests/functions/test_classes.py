@@ -1,0 +1,97 @@
+"""The function classes: what they say of themselves is what is drawn; bad input is refused in a sentence."""
+
+import pytest
+import torch
+from scipy import stats
+
+from icl_lab.errors import InputError
+from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
+
+CLASSES = [
+    DenseLinear(dim=5),
+    DenseLinear(dim=5, scale="raw"),
+    SparseLinear(dim=7, nonzeros=2),
+    SparseLinear(dim=7, nonzeros=2, scale="raw"),
+    Line(),
+    Line(scale="raw"),
+    Sinusoid(),
+    Mixture((DenseLinear(dim=7, scale="raw"), SparseLinear(dim=7, scale="raw")), (1, 3)),
+]
+
+
+@pytest.mark.parametrize("fc", CLASSES, ids=str)
+def test_second_moment_is_that_of_the_draws(fc):
+    ys = fc.sample(200_000, 1, 4).ys
+    mean, error = (ys**2).mean().item(), (ys**2).std().item() / len(ys) ** 0.5
+    assert abs(mean - fc.second_moment) < 4 * error
+    assert 4 * error < 0.05 * fc.second_moment  # the test would see a wrong factor
+
+
+def test_values_are_those_of_the_task():
+    p = SparseLinear(dim=7, nonzeros=3).sample(500, 6, 1)
+    w = p.task["w"]
+    assert ((w != 0).sum(1) == 3).all()
+    assert torch.allclose(p.ys, torch.einsum("btd,bd->bt", p.xs, w), atol=1e-5)
+    p = Sinusoid().sample(500, 6, 1)
+    angle = p.task["w"][:, None].double() * p.xs[..., 0]
+    truth = p.task["A"][:, None] * angle.sin() + p.task["B"][:, None] * angle.cos()
+    assert torch.allclose(p.ys.double(), truth, atol=1e-5)
+    p = Line(scale="raw").sample(500, 6, 1)
+    truth = p.task["a"][:, None] * p.xs[..., 0] / (25 / 3) ** 0.5 + p.task["b"][:, None]
+    assert torch.allclose(p.ys, truth, atol=1e-5)
+
+
+def test_inputs_and_frequencies_follow_their_laws():
+    p = Sinusoid().sample(20_000, 5, 8)
+    assert stats.kstest(p.xs.flatten().double().numpy(), stats.uniform(-5, 10).cdf).pvalue > 1e-3
+    assert stats.kstest(p.task["w"].double().numpy(), stats.gamma(6, scale=1 / 6).cdf).pvalue > 1e-3
+    assert stats.kstest(DenseLinear(dim=3).sample(20_000, 2, 8).xs.flatten().double(), "norm").pvalue > 1e-3
+
+
+def test_supports_are_uniform_and_may_be_limited():
+    support = SparseLinear(dim=7, nonzeros=2).sample(70_000, 1, 2).task["w"] != 0
+    assert stats.chisquare(support.sum(0).numpy()).pvalue > 1e-3
+    limited = SparseLinear(dim=7, nonzeros=2).sample(1000, 3, 2, active_dims=4)
+    assert (limited.task["w"][:, 4:] == 0).all()
+    assert (limited.xs[..., 4:] == 0).all()
+    assert (limited.xs[..., :4] != 0).all()
+
+
+def test_mixture_draws_its_classes_and_records_them():
+    mixture = Mixture((Line(), Sinusoid()), (1, 3))
+    assert mixture.weights == (0.25, 0.75)
+    p = mixture.sample(40_000, 6, 9)
+    n_sines = int(p.component.sum())
+    assert p.component.dtype == torch.int64
+    assert stats.binomtest(n_sines, 40_000, 0.75).pvalue > 1e-3
+    for i, truth in enumerate((Line(), Sinusoid())):  # y is made by the recorded class from its recorded task
+        mine = p.component == i
+        values = truth.values({n: t[mine] for n, t in p.task[str(i)].items()}, p.xs[mine])
+        assert torch.equal(values, p.ys[mine])
+    slope = torch.corrcoef(torch.stack([p.task["0"]["a"], p.task["1"]["A"]]))[0, 1]
+    assert abs(slope) < 0.02  # components draw from streams of their own
+    assert Mixture((Line(noise=0.1), Sinusoid(noise=0.2))).noise == 0.2
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: DenseLinear(dim=0), "dim must be greater than 0, got 0"),
+        (lambda: DenseLinear(noise=-1), "noise must be a standard deviation >= 0, got -1"),
+        (lambda: DenseLinear(scale="big"), "'unit' or 'raw', got 'big'"),
+        (lambda: SparseLinear(dim=3, nonzeros=4), "nonzeros=4 with dim=3"),
+        (lambda: SparseLinear(nonzeros=0), "nonzeros must be greater than 0"),
+        (lambda: Mixture(()), "at least one component"),
+        (lambda: Mixture((DenseLinear(dim=3), Line())), r"\[1, 3\]"),
+        (lambda: Mixture((Line(), Sinusoid()), (0, 0)), "sum to a positive number"),
+        (lambda: Mixture((Line(), Sinusoid()), (1, -1)), "sum to a positive number"),
+        (lambda: Mixture((Line(), Sinusoid()), (1, float("nan"))), "sum to a positive number"),
+        (lambda: Mixture((Line(), Sinusoid()), (1,)), "2 components, 1 weights"),
+        (lambda: Line().sample(0, 5, 1), "n_prompts must be greater than 0"),
+        (lambda: Line().sample(5, 0, 1), "n_points must be greater than 0"),
+        (lambda: Mixture((Line(),)).sample(5, -1, 1), "n_points must be greater than 0"),
+    ],
+)
+def test_bad_input_is_refused(make, said):
+    with pytest.raises(InputError, match=said):
+        make()
