@@ -63,7 +63,8 @@ class Style:
     marker: str = "o"
 
 
-# By name, or by the first words of a name: "Lasso 0.01" looks like "Lasso". Exact answers are dashed, networks solid.
+# By name, or by the first words of a name: "Lasso 0.01" looks like "Lasso". Color says what a predictor was made for,
+# the line how: fits are dashed, exact Bayes is dotted, networks are solid and go by their recipe ("tiny/line_sine").
 STYLES: dict[str, Style] = {
     "least squares": Style(BLACK, "--", "s"),
     "Lasso": Style(VERMILION, "--", "D"),
@@ -74,6 +75,12 @@ STYLES: dict[str, Style] = {
     "Bayes, line": Style(BLUE, ":", "<"),
     "Bayes, sinusoid": Style(ORANGE, ":", ">"),
     "transformer": Style(GREEN, "-", "o"),
+    "dense": Style(BLUE, "-", "v"),
+    "sparse2": Style(ORANGE, "-", "^"),
+    "dense_sparse2": Style(PURPLE, "-", "X"),
+    "line": Style(BLUE, "-", "<"),
+    "sine": Style(ORANGE, "-", ">"),
+    "line_sine": Style(PURPLE, "-", "d"),
 }
 _SPARE = [
     Style(color, line, marker)
@@ -90,7 +97,11 @@ def register(name: str, color: str, linestyle: Any = "-", marker: str = "o") -> 
 
 
 def style_of(name: str) -> Style:
-    """The style registered for the name, for its longest registered beginning, or one fixed by its spelling."""
+    """The style registered for the name, for its longest registered beginning, or one fixed by its spelling.
+
+    The size of a checkpoint does not count: "small/dense" looks like "tiny/dense".
+    """
+    name = name.rsplit("/", 1)[-1]
     known = [n for n in STYLES if name == n or (name.startswith(n) and not name[len(n)].isalnum())]
     if known:
         return STYLES[max(known, key=len)]
@@ -113,7 +124,7 @@ def _styles(names: Sequence[str]) -> dict[str, Style]:
 
 @contextmanager
 def style() -> Any:
-    """The look of the book as a context; ``subplots`` uses it already."""
+    """The look of the book, as a context or a decorator; everything in this module uses it already."""
     with mpl.rc_context(RC):
         yield
 
@@ -127,9 +138,12 @@ def subplots(rows: int = 1, cols: int = 1, width: float = WIDTH, height: float =
     with style():
         fig = Figure(figsize=(width, height), layout="constrained")
         axes = fig.subplots(rows, cols, **options)
+        for ax in fig.axes:
+            ax.tick_params(labelsize=RC["xtick.labelsize"])  # ticks to come are made outside this context
     return fig, axes
 
 
+@style()
 def plot_curves(
     ax: Axes, curves: Mapping[str, Curve], ylim: tuple[float, float] | None = (-0.05, 1.25), legend: bool = True
 ) -> dict[str, Any]:
@@ -162,11 +176,13 @@ def plot_curves(
     return lines
 
 
+@style()
 def legend_above(ax: Axes, columns: int = 2) -> Any:
     """A legend above the Axes."""
     return ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2, frameon=False)
 
 
+@style()
 def reference_line(ax: Axes, y: float, text: str) -> Any:
     """A thin horizontal line with its label on it, at the right end: what a known number is."""
     line = ax.axhline(y, color=GRAY, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
@@ -184,6 +200,7 @@ def reference_line(ax: Axes, y: float, text: str) -> Any:
     return line
 
 
+@style()
 def plot_functions(
     ax: Axes,
     x: np.ndarray,

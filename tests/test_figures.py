@@ -43,6 +43,7 @@ def test_a_name_has_one_look_and_names_differ_within_one_axes():
     assert len(looks) == len(names)
     assert figures.style_of("Lasso 0.01") == figures.style_of("Lasso")
     assert figures.style_of("Lassoed") != figures.style_of("Lasso")
+    assert figures.style_of("small/dense_d5") == figures.style_of("dense") != figures.style_of("tiny/dense_sparse2")
 
 
 def test_registered_styles_stay(monkeypatch):
