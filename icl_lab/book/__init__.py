@@ -1,5 +1,7 @@
 """The book: a Sphinx extension that executes the chapters by papermill, checks of notebooks and of built pages.
 
+This module imports nothing of ours at the top: every chapter's kernel passes through it, and what it imports would
+count as imported by the chapter.
 ``jupyter-book build .`` in the root of the repository uses it; so does ``icl-lab book``.
 """
 
@@ -10,8 +12,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from icl_lab.errors import InputError, positive, unknown
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -46,6 +46,7 @@ def build(
     """
     from icl_lab.book.address import ROOT
     from icl_lab.book.runner import PROFILES
+    from icl_lab.errors import InputError, positive, unknown
 
     root = Path(root or ROOT)
     if profile not in PROFILES:

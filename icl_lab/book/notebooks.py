@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from nbformat.v4.rwbase import rejoin_lines
 
 from icl_lab.book.address import ROOT, repository_url
 from icl_lab.errors import InputError
@@ -39,7 +40,7 @@ if in_colab and importlib.util.find_spec("icl_lab") is None:
 
 # What MyST understands and nobody else does: it would show as raw text in Colab, in Jupyter and on GitHub.
 MYST_ONLY = {
-    "a role such as {cite}`...`": re.compile(r"\{[a-zA-Z][\w:+-]*\}`"),
+    "a role such as {cite}`...`": re.compile(r"(?<!`)\{[a-zA-Z][\w:+-]*\}`[^`\s]"),
     "a ::: directive": re.compile(r"^\s*:{3,}\s*\{?\w", re.MULTILINE),
     "a ```{directive}": re.compile(r"^\s*(`{3,}|~{3,})\s*\{", re.MULTILINE),
     "a (target)= line": re.compile(r"^\([\w:.-]+\)=\s*$", re.MULTILINE),
@@ -70,10 +71,14 @@ def parse(text: str, name: str) -> nbformat.NotebookNode:
     if not isinstance(raw, dict) or raw.get("nbformat") != 4 or not isinstance(raw.get("cells"), list):
         raise InputError(f"{name} is not a notebook of format 4: expected a JSON object with nbformat 4 and cells.")
     try:
-        notebook = nbformat.from_dict(raw)
+        for number, cell in enumerate(raw["cells"]):
+            if raw.get("nbformat_minor", 0) >= 5:
+                cell.setdefault("id", f"cell-{number}")
+        notebook = rejoin_lines(nbformat.from_dict(raw))
         nbformat.validate(notebook)
-    except nbformat.ValidationError as error:
-        raise InputError(f"{name} is not a valid notebook: {error.message}.") from None
+    except (nbformat.ValidationError, AttributeError, KeyError) as error:
+        what = str(getattr(error, "message", error)).splitlines()[0]
+        raise InputError(f"{name} is not a valid notebook: {what}.") from None
     return notebook
 
 
