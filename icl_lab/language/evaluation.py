@@ -1,0 +1,46 @@
+"""How often a score is right on a world's questions, and how sure that number is. Numbers out, never a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from icl_lab.errors import InputError
+
+
+class Accuracy(NamedTuple):
+    """A share of right answers with its interval, all between 0 and 1."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def correct(score: Callable, lm, cases: Sequence) -> np.ndarray:
+    """Which cases a score gets right: (len(cases),) bool. ``score`` is called as ``score(lm, prompts, labels)``.
+
+    A case has a ``prompt``, its candidate ``labels`` and the number of the right one, ``answer``.
+    """
+    if not len(cases):
+        raise InputError("There are no cases to score.")
+    scores = score(lm, [case.prompt for case in cases], [case.labels for case in cases])
+    return scores.argmax(axis=1) == np.array([case.answer for case in cases])
+
+
+def accuracy(right: np.ndarray, level: float = 0.9) -> Accuracy:
+    """Share of True in ``right`` with Wilson's interval: the spread over queries, not over trainings.
+
+    Raises InputError for an empty array or a level outside (0, 1).
+    """
+    right = np.asarray(right, dtype=float)
+    if not right.size:
+        raise InputError("An accuracy needs at least one answer.")
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1, got {level}.")
+    n, p, z = right.size, float(right.mean()), NormalDist().inv_cdf((1 + level) / 2)
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    return Accuracy(p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half)))
