@@ -54,7 +54,7 @@ def test_what_is_learned_is_the_next_token_and_nothing_after_the_end():
     tokenizer = word_tokenizer(WORLD.vocabulary())
     ids, targets = _tensors(tokenizer, ["food : soup .", "food ."], limit=10)
     words = [["<s>", "food", ":", "soup"], ["<s>", "food", "."]]
-    assert [tokenizer.convert_ids_to_tokens(row.tolist()) for row in ids][0] == words[0]
+    assert tokenizer.convert_ids_to_tokens(ids[0].tolist()) == words[0]
     assert tokenizer.convert_ids_to_tokens(ids[1].tolist())[:3] == words[1]
     assert tokenizer.convert_ids_to_tokens(targets[0].tolist()) == ["food", ":", "soup", "."]
     assert tokenizer.convert_ids_to_tokens(targets[1, :2].tolist()) == ["food", "."]
