@@ -36,7 +36,7 @@ This chapter was left out of this build (`--only`): its code was not run.
 def setup(app: Sphinx) -> dict:
     """Called by Sphinx when it loads the extension."""
     app.add_config_value("icl_lab_machinery", machinery(), "env")
-    app.connect("config-inited", set_repository)
+    app.connect("config-inited", set_theme)
     app.connect("builder-inited", run_chapters)
     app.connect("env-get-outdated", changed_pages)
     app.connect("source-read", give_executed)
@@ -51,11 +51,13 @@ def machinery() -> str:
     return cache.digest(b"".join(path.read_bytes() for path in sorted(here.glob("*.py"))))
 
 
-def set_repository(app: Sphinx, config: Config) -> None:
-    """Give the theme the repository's address, from the one place where it is written."""
+def set_theme(app: Sphinx, config: Config) -> None:
+    """Options that ``_config.yml`` cannot set, and the repository's address from the one place where it is written."""
     address = repository_url(Path(app.srcdir))
     if address == PLACEHOLDER:
         print(f"The repository's address is still the placeholder {address} (see [project.urls] in pyproject.toml).")
+    config.html_theme_options["logo"] = {"text": config.html_title}
+    config.html_theme_options["navbar_persistent"] = []  # or a second search field spans the top of wide screens
     config.html_theme_options.update(
         repository_url=address,
         repository_branch=BRANCH,
