@@ -21,7 +21,7 @@ from torch import Tensor
 # Inputs arrive as float32. A direction that keeps less than this part of an input's length is not new.
 NEW_DIRECTION = 1e-6
 # Outputs computed in float32 miss the exact ones by about this part of their standard deviation.
-ROUNDING = 1e-6
+ROUNDING = 1e-7
 
 
 def sweep(features: Tensor, ys: Tensor, prior_std: float, noise: float, rounding: float) -> tuple[Tensor, Tensor]:

@@ -88,7 +88,7 @@ class DenseBayes:
     def infer(self, xs: Tensor, ys: Tensor, rounding: float | None = None) -> tuple[Tensor, Tensor]:
         """Posterior means of f(x_k) and log evidences log p(y_0..y_(k-1) | x), each (B, T) float64.
 
-        Without noise the evidence is that of noise ``rounding`` to leading order (default: float32's, 1e-6 of the
+        Without noise the evidence is that of noise ``rounding`` to leading order (default: float32's, 1e-7 of the
         standard deviation of f): each example that the earlier ones determine counts 1 / rounding.
         """
         X, Y = check_prompts(self.name, xs, ys, self.dim)
