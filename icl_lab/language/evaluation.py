@@ -44,3 +44,19 @@ def accuracy(right: np.ndarray, level: float = 0.9) -> Accuracy:
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
     return Accuracy(p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half)))
+
+
+def difference(right: np.ndarray, other: np.ndarray, level: float = 0.9) -> Accuracy:
+    """Mean of right - other over the same cases (between -1 and 1), with a paired interval.
+
+    The normal interval of a mean, on differences smoothed by one case each way, so that scores which agree on every
+    one of a few cases are not reported as certainly equal. Raises InputError for arrays of different length.
+    """
+    right, other = np.asarray(right, dtype=float), np.asarray(other, dtype=float)
+    if right.shape != other.shape or not right.size:
+        raise InputError(f"A paired difference needs two arrays of one length, got {right.size} and {other.size}.")
+    d, z = right - other, NormalDist().inv_cdf((1 + level) / 2)
+    smoothed = np.append(d, [1.0, -1.0])
+    half = z * float(smoothed.std()) / len(smoothed) ** 0.5
+    mean = float(d.mean())
+    return Accuracy(mean, max(-1.0, mean - half), min(1.0, mean + half))

@@ -11,6 +11,7 @@ from pathlib import Path
 from icl_lab.errors import InputError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints" / "language"
+COURSE = ("noisy_evidence",)  # the course's models; they come with a clone of the repository
 WEIGHTS = "model.safetensors"
 
 
@@ -37,7 +38,7 @@ def quiet():
 
 
 def shipped() -> list[str]:
-    """Short names of the language models that come with the course."""
+    """Short names of the course's language models that are here."""
     if not SHIPPED.is_dir():
         return []
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "card.json").is_file())

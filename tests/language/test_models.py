@@ -111,6 +111,21 @@ def test_unknown_names_suggest_the_nearest(monkeypatch):
         load_lm("noisy_evidence")
 
 
+def test_a_course_model_without_its_files_says_where_they_are(monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "SHIPPED", tmp_path)
+    with pytest.raises(InputError, match="clone the repository, or train it"):
+        load_lm("noisy_evidence")
+    assert store.shipped() == []
+
+
+def test_every_course_model_is_shipped_and_can_be_made_again():
+    from icl_lab.language.make import MODELS, make
+
+    assert sorted(MODELS) == sorted(store.COURSE) == store.shipped()
+    with pytest.raises(InputError, match="Did you mean 'noisy_evidence'"):
+        make("noisy_evidenc")
+
+
 def test_a_hub_model_that_cannot_be_fetched_is_one_sentence(monkeypatch):
     import transformers
 
