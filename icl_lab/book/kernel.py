@@ -46,6 +46,7 @@ class Recorder:
         name = os.path.abspath(os.fsdecode(path))
         inside = name.startswith(self.root) or "icl_lab" in name or "icl-lab" in name
         code = name.endswith((".py", ".pyc", ".so")) or ".egg-info" in name or "__pycache__" in name
+        code = code or os.path.exists(os.path.join(name, "__init__.py"))  # Python lists a package to find its modules
         if inside and not code and not name.startswith(self.skip):
             kind.add(name)
 

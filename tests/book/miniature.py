@@ -120,10 +120,9 @@ def make(root: Path) -> Miniature:
     mini.write("chapters/references.bib", "")
     mini.write("chapters/intro.md", "# A small book\n\nSee [the second](02_two.ipynb).\n")
     mini.write("_toc.yml", TOC)
-    mini.write("icl_lab/toy_inner.py", "VALUE = 41\n")
-    mini.write(
-        "icl_lab/toy_outer.py", "from icl_lab import toy_inner\n\n\ndef value():\n    return toy_inner.VALUE + 1\n"
-    )
+    mini.write("icl_lab/toy/__init__.py", "")
+    mini.write("icl_lab/toy/inner.py", "VALUE = 41\n")
+    mini.write("icl_lab/toy_outer.py", "from icl_lab.toy import inner\n\n\ndef value():\n    return inner.VALUE + 1\n")
     mini.write(
         "icl_lab/checkpoints.py",
         "from pathlib import Path\n\n\ndef card(name):\n"

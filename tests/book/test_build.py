@@ -41,7 +41,7 @@ def test_a_book_from_nothing_then_edits_then_a_failure(mini: Miniature) -> None:
     assert time.monotonic() - clock < 10
 
     # A module that the second chapter imports through another one.
-    mini.write("icl_lab/toy_inner.py", "VALUE = 99\n")
+    mini.write("icl_lab/toy/inner.py", "VALUE = 99\n")
     module = mini.build()
     assert module.ran == ["02_two"]
     assert "value 100" in mini.page("02_two")

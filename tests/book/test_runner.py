@@ -26,7 +26,7 @@ def test_what_makes_a_chapter_stale(mini: Miniature) -> None:
     assert mini.run().ran == ["01_one", "02_two"]
     record = json.loads((mini.root / ".book/full/02_two.json").read_text())
     names = {Path(name).relative_to(mini.root).as_posix() for name in record["depends"]}
-    package = {f"icl_lab/{name}.py" for name in ("__init__", "toy_outer", "toy_inner", "checkpoints")}
+    package = {f"icl_lab/{name}.py" for name in ("__init__", "toy_outer", "toy/__init__", "toy/inner", "checkpoints")}
     shelf = {"checkpoints", "checkpoints/tiny", "checkpoints/tiny/a"}
     assert names == package | shelf | {f"checkpoints/tiny/a/{name}" for name in ("card.json", "weights.safetensors")}
 
@@ -42,11 +42,11 @@ def test_what_makes_a_chapter_stale(mini: Miniature) -> None:
     assert why() == fresh
     # A file that changes and changes back leaves the page true; each change alone does not.
     for path, first in [
-        ("icl_lab/toy_inner.py", None),
+        ("icl_lab/toy/inner.py", None),
         ("checkpoints/tiny/a/weights.safetensors", None),  # never opened by Python: the card beside it was
         ("checkpoints/tiny/b/card.json", None),  # a new checkpoint: another answer to the question which there are
         ("icl_lab/__init__.py", "__init__.py changed"),
-        ("icl_lab/not_imported.py", "fresh"),
+        ("icl_lab/toy/not_imported.py", "fresh"),
     ]:
         target = mini.root / path
         before = target.read_bytes() if target.exists() else None
