@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -66,8 +67,9 @@ class Mixture:
         positive("n_prompts", n_prompts)
         positive("n_points", n_points)
         root = Streams(seed, device).task
-        edges = torch.tensor(self.weights[:-1], device=root.key.device).cumsum(0)
-        component = (root.uniform(n_prompts, 1) >= edges).sum(1)  # (B,)
+        u = root.uniform(n_prompts)
+        # Plain numbers, not a tensor of edges: copying one to a GPU would break the capture of a CUDA graph.
+        component = sum((u >= edge).long() for edge in list(accumulate(self.weights))[:-1]) + torch.zeros_like(u).long()
         drawn = [
             c.sample(n_prompts, n_points, mix(root.key + i), device, active_dims)
             for i, c in enumerate(self.components, start=1)

@@ -1,0 +1,46 @@
+"""Writing files so that a crash, a kill or a full disk leaves the previous version whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from icl_lab.errors import InputError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write to a temporary name, flush to the disk, then rename. Raises InputError naming the path on failure."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        kept = "the previous file is whole" if path.exists() else "nothing was written"
+        raise InputError(f"Could not write {path} ({error.strerror}); {kept}.") from error
+
+
+def writable_folder(folder: str | os.PathLike) -> Path:
+    """The folder, made if missing. Raises InputError when files cannot be written there: before work, not after."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"Cannot write into the folder {path} ({error.strerror}).") from error
+    return path
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

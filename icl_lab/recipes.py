@@ -1,0 +1,39 @@
+"""Named trainings, one short dataclass each. ``get("dense_d5")`` or ``icl-lab train dense_d5``.
+
+Names say what is trained on; d = 20 unless the name says otherwise. A checkpoint is ``<size>/<recipe>``.
+"""
+
+from __future__ import annotations
+
+from icl_lab.errors import unknown
+from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
+from icl_lab.functions.curves import INPUT_STD
+from icl_lab.training import Recipe
+
+ALL: dict[str, Recipe] = {}
+
+
+def _add(recipe: Recipe) -> None:
+    ALL[recipe.name] = recipe
+
+
+# Dense linear functions in five dimensions: the training that the reader runs. Paper: Garg et al. 2022 (their toy
+# setting, d=5, 11 points). Command: icl-lab train dense_d5 --size tiny. About a minute on one core.
+_add(Recipe("dense_d5", DenseLinear(5), n_points=11, steps=2600, size="tiny"))
+
+# Lines, sinusoids and both: the first model selection. Paper: arXiv 2311.00871 (the classes; the laws are ours).
+_add(Recipe("line", Line(), n_points=41, steps=4000, size="tiny", input_scale=INPUT_STD))
+_add(Recipe("sine", Sinusoid(), n_points=41, steps=4000, size="tiny", input_scale=INPUT_STD))
+_add(Recipe("line_sine", Mixture((Line(), Sinusoid())), n_points=41, steps=6000, size="tiny", input_scale=INPUT_STD))
+
+# The research's own setting, d=20 and 41 points. Papers: Garg et al. 2022 (dense), arXiv 2311.00871 (sparse, mixture).
+_add(Recipe("dense", DenseLinear(20), n_points=41, steps=20_000))
+_add(Recipe("sparse2", SparseLinear(20, nonzeros=2), n_points=41, steps=40_000))
+_add(Recipe("dense_sparse2", Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))), n_points=41, steps=80_000))
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError for an unknown one."""
+    if name not in ALL:
+        raise unknown("recipe", name, ALL)
+    return ALL[name]
