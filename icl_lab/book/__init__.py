@@ -44,7 +44,7 @@ def build(
     Raises:
         InputError: an unknown profile, ``jobs`` below 1, or no book in ``root``.
     """
-    from icl_lab.book.address import ROOT
+    from icl_lab.address import ROOT
     from icl_lab.book.runner import PROFILES
     from icl_lab.errors import InputError, positive, unknown
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from icl_lab.book.address import PACKAGE
+from icl_lab.address import PACKAGE
 
 FORMAT = 1  # raise it when executed notebooks of an older build must not be used any more
 COMPUTES = ("torch", "numpy", "matplotlib", "transformers", "tokenizers", "scikit-learn", "safetensors", "ipywidgets")
@@ -77,12 +78,13 @@ def dependencies(record: dict, started: float) -> dict[str, str]:
     """Every path that the kernel recorded, with its state now.
 
     A checkpoint is one thing: whoever opens one file of its folder depends on all of them (weights are read by a
-    library whose reads cannot be seen). Whoever imports the checkpoint module depends on which checkpoints there are.
-    A file that changed while the chapter ran counts as changed, since no one knows which version was read.
+    library whose reads cannot be seen). Whoever imports a module that names the folder ``checkpoints`` depends on which
+    checkpoints there are: to look whether one is there leaves no trace. A file that changed while the chapter ran
+    counts as changed, since no one knows which version was read.
     """
     paths = {Path(name) for kind in ("modules", "files", "folders") for name in record[kind]}
     shelf = PACKAGE.parent / "checkpoints"
-    if str(PACKAGE / "checkpoints.py") in record["modules"]:
+    if any(_names_checkpoints(Path(name)) for name in record["modules"]):
         paths.update([shelf, *(child for child in shelf.glob("*/") if child.is_dir())])
     for path in list(paths):
         if path.name == "card.json" or path.suffix == ".safetensors":
@@ -90,9 +92,14 @@ def dependencies(record: dict, started: float) -> dict[str, str]:
     return {str(path): "changed" if _changed_since(path, started) else state(path) for path in sorted(paths)}
 
 
+def _names_checkpoints(module: Path) -> bool:
+    text = module.read_bytes() if module.is_file() else b""
+    return b'"checkpoints"' in text or b"'checkpoints'" in text
+
+
 def _changed_since(path: Path, started: float) -> bool:
     try:
-        return path.is_file() and path.stat().st_mtime > started
+        return path.is_file() and started < path.stat().st_mtime <= time.time()
     except OSError:
         return False
 

@@ -16,8 +16,8 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from icl_lab.address import BRANCH, PLACEHOLDER, repository_url
 from icl_lab.book import cache, pages, runner
-from icl_lab.book.address import BRANCH, PLACEHOLDER, repository_url
 from icl_lab.book.progress import Progress
 from icl_lab.errors import InputError
 
@@ -70,7 +70,7 @@ def set_theme(app: Sphinx, config: Config) -> None:
 def pages_of(app: Sphinx) -> list[Path]:
     """The files that ``_toc.yml`` names. Raises InputError for an entry without a file."""
     root, found = Path(app.srcdir), []
-    for entry in app.config.external_site_map:
+    for entry in getattr(app.config, "external_site_map", [app.config.master_doc]):  # a single page has no contents
         candidates = [root / entry, *(root / f"{entry}{suffix}" for suffix in app.config.source_suffix)]
         file = next((path for path in candidates if path.is_file()), None)
         if file is None:
@@ -83,7 +83,7 @@ def run_chapters(app: Sphinx) -> None:
     """Run every stale chapter before any page is read; end the build when one fails."""
     profile = os.environ.get("ICL_LAB_BOOK_PROFILE", "full")
     only = [part for part in os.environ.get("ICL_LAB_BOOK_ONLY", "").split(",") if part]
-    root, progress = Path(app.srcdir), Progress()
+    root = Path(app.srcdir)
     app.icl_lab_chapters = {}
     bad = []
     try:
@@ -101,21 +101,35 @@ def run_chapters(app: Sphinx) -> None:
             app.icl_lab_chapters[app.project.path2doc(str(path))] = chapter
     if bad:
         stop(bad)
-    stale = [(chapter, why) for chapter in app.icl_lab_chapters.values() if (why := chapter.why_stale())]
-    runs = [(chapter, why) for chapter, why in stale if chapter.path in wanted]
-    fresh = len(app.icl_lab_chapters) - len(stale)
-    progress.line(f"Chapters (profile {profile}): {fresh} up to date, {len(runs)} to run.")
-    for chapter, why in runs:
-        progress.line(f"  {chapter.name}: {why}")
-    try:
-        failures = runner.run_all([chapter for chapter, _ in runs], jobs, progress) if runs else []
-    except InputError as error:
-        stop([str(error)])
-    for failure in failures:  # an older page of a chapter that fails now must not stay
-        page = Path(app.outdir) / Path(failure.chapter.path).relative_to(root).with_suffix(".html")
-        page.unlink(missing_ok=True)
-    if failures:
-        stop([failure.message for failure in failures])
+    run_stale(app, list(app.icl_lab_chapters.values()), wanted, jobs)
+
+
+def run_stale(app: Sphinx, chapters: list[runner.Chapter], wanted: list[Path], jobs: int | None) -> None:
+    """Run those of ``wanted`` that are stale until none is: a file may change while a chapter runs."""
+    progress = Progress()
+    for _ in range(3):
+        stale = [(chapter, why) for chapter in chapters if (why := chapter.why_stale())]
+        runs = [(chapter, why) for chapter, why in stale if chapter.path in wanted]
+        profile = os.environ.get("ICL_LAB_BOOK_PROFILE", "full")
+        progress.line(f"Chapters (profile {profile}): {len(chapters) - len(stale)} up to date, {len(runs)} to run.")
+        if not runs:
+            return
+        for chapter, why in runs:
+            progress.line(f"  {chapter.name}: {why}")
+        try:
+            failures = runner.run_all([chapter for chapter, _ in runs], jobs, progress)
+        except InputError as error:
+            stop([str(error)])
+        for failure in failures:  # an older page of a chapter that fails now must not stay
+            page = Path(app.outdir) / failure.chapter.path.relative_to(app.srcdir).with_suffix(".html")
+            page.unlink(missing_ok=True)
+        if failures:
+            stop([failure.message for failure in failures])
+    still = [
+        f"{chapter.path.name}: {why} again and again while it ran." for chapter, why in runs if chapter.why_stale()
+    ]
+    if still:
+        stop(still)
 
 
 def stop(messages: list[str]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4.rwbase import rejoin_lines
 
-from icl_lab.book.address import ROOT, repository_url
+from icl_lab.address import ROOT, repository_url
 from icl_lab.errors import InputError
 
 CELL_0 = """\

@@ -30,8 +30,8 @@ def prepare(text: str, note: str | None = None) -> str:
         cell.get("outputs", [])[:] = _tidy(cell.get("outputs", []))
     if note:
         place = next((i for i, cell in enumerate(notebook["cells"]) if _is_title(cell)), -1)
-        cell = {"cell_type": "markdown", "id": "icl-note", "metadata": {}, "source": note}
-        notebook["cells"].insert(place + 1, cell)
+        named = {"id": "icl-note"} if notebook.get("nbformat_minor", 0) >= 5 else {}
+        notebook["cells"].insert(place + 1, {"cell_type": "markdown", "metadata": {}, "source": note, **named})
     return json.dumps(notebook)
 
 

@@ -17,9 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from icl_lab.address import ROOT
 from icl_lab.book import cache, notebooks
-from icl_lab.book.address import ROOT
 from icl_lab.book.progress import Progress
+from icl_lab.book.worker import REPORT
 from icl_lab.errors import InputError, positive, unknown
 
 PROFILES = ("full", "fast")
@@ -183,14 +184,14 @@ def supervise(chapter: Chapter, place: Path, on_cell: object, running: Running, 
 
 
 def _follow(line: str, last: dict, on_cell: object, worker: subprocess.Popen, running: Running) -> dict:
-    with suppress(ValueError):
-        said = json.loads(line)
-        if "kernel" in said:
-            running.add(worker, said["kernel"])
-        if "cell" in said:
-            on_cell(said["cell"])
-        return {**last, **said}
-    return last
+    if not line.startswith(REPORT):  # a kernel's own print that went past IPython
+        return last
+    said = json.loads(line.removeprefix(REPORT))
+    if "kernel" in said:
+        running.add(worker, said["kernel"])
+    if "cell" in said:
+        on_cell(said["cell"])
+    return {**last, **said}
 
 
 class Running:
@@ -222,7 +223,7 @@ class Running:
 
 
 def environment(place: Path) -> dict[str, str]:
-    """The environment of a kernel: this package, no settings of the user's, one thread per chapter.
+    """The environment of a kernel: this package, nothing of the user's IPython, one thread per chapter.
 
     Tiny models are faster on one thread, and a chapter's numbers then do not depend on how many run beside it.
     """
@@ -232,7 +233,7 @@ def environment(place: Path) -> dict[str, str]:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "IPYTHONDIR": str(place / "ipython"),
         "ICL_LAB_RECORD": str(place / "record.json"),
-        "JUPYTER_PLATFORM_DIRS": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {**threads, "TQDM_MININTERVAL": "1", **os.environ, **fixed}

@@ -1,6 +1,6 @@
 """Run one chapter by papermill, in a process of its own (papermill changes the working directory).
 
-The job comes as JSON on standard input; progress and the outcome go, one JSON object a line, to standard output.
+The job comes as JSON on standard input; progress and the outcome go, one marked line of JSON each, to standard output.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
+
+REPORT = "icl-lab-book "  # what each line of a report begins with
 
 
 class OwnKernelManager(AsyncKernelManager):
@@ -23,14 +25,14 @@ class OwnKernelManager(AsyncKernelManager):
         return KernelSpec(argv=list(self.argv), display_name="icl_lab", language="python")
 
     async def _async_start_kernel(self, **options: object) -> None:
-        await super()._async_start_kernel(**options)
+        await super()._async_start_kernel(**{"stdout": sys.stderr, **options})
         report(kernel=self.provisioner.pid if self.provisioner else None)
 
     start_kernel = _async_start_kernel
 
 
 def report(**what: object) -> None:
-    print(json.dumps(what), flush=True)
+    print(REPORT + json.dumps(what), flush=True)
 
 
 def run(job: dict) -> None:
@@ -66,7 +68,17 @@ def run(job: dict) -> None:
         cell = source_cell(Path(job["output"]), started[0])
         report(failed=cell, error=f"{type(error).__name__}: {error}", traceback="")
     else:
-        report(done=True)
+        left = unrun(Path(job["output"]))
+        report(**({"done": True} if left is None else {"failed": left, "error": "it never ran: sys.exit() before it"}))
+
+
+def unrun(output: Path) -> int | None:
+    """The first code cell that has no number, in the source's count: papermill takes sys.exit(0) for a good end."""
+    cells = json.loads(output.read_text(encoding="utf-8"))["cells"]
+    for index, cell in enumerate(cells):
+        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and cell["execution_count"] is None:
+            return source_cell(output, index)
+    return None
 
 
 def source_cell(output: Path, index: int) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from icl_lab.address import ROOT
 from icl_lab.book import notebooks
-from icl_lab.book.address import ROOT
 
 INTRO = (ROOT / "chapters/intro.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \|$", INTRO.split("## A syllabus")[0], re.MULTILINE)

@@ -11,7 +11,8 @@ import nbformat
 import pytest
 from miniature import ONE, Miniature
 
-from icl_lab.book import address, notebooks
+from icl_lab import address
+from icl_lab.book import notebooks
 from icl_lab.errors import InputError
 
 CHAPTERS = notebooks.chapters()
@@ -90,7 +91,7 @@ def test_the_address_is_written_once(mini: Miniature) -> None:
 
 def test_only_one_file_of_the_repository_holds_the_address() -> None:
     """Cell 0 of the chapters is a verified copy; nothing else may repeat it."""
-    allowed = {"pyproject.toml", "icl_lab/book/address.py", "README.md", "CITATION.cff", "CHANGELOG.md"}
+    allowed = {"pyproject.toml", "icl_lab/address.py", "README.md", "CITATION.cff", "CHANGELOG.md"}
     root = address.ROOT
     patterns = ["*.*", "chapters/*.md", "icl_lab/**/*.py", ".ci/*", "Makefile"]
     files = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}

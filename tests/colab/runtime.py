@@ -20,7 +20,8 @@ from pathlib import Path
 import nbformat
 from packaging.requirements import Requirement
 
-from icl_lab.book.address import ROOT
+from icl_lab.address import ROOT
+from icl_lab.book.worker import REPORT
 
 LIST = Path(__file__).with_name("constraints.txt")
 BORROWED = ("torch", "torchgen", "functorch")  # packages of the book's own torch, where Colab's cannot be had
@@ -171,6 +172,7 @@ def run(runtime: Runtime, notebook: nbformat.NotebookNode, source: str, folder: 
         [sys.executable, "-m", "icl_lab.book.worker"],
         input=json.dumps(job), cwd=folder, env=clean, capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
-    reports = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    lines = [line for line in ended.stdout.splitlines() if line.startswith(REPORT)]
+    reports = [json.loads(line.removeprefix(REPORT)) for line in lines]
     assert reports, ended.stderr
     return {**reports[-1], "log": ended.stderr}

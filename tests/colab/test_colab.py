@@ -17,8 +17,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
 
+from icl_lab.address import ROOT
 from icl_lab.book import notebooks
-from icl_lab.book.address import ROOT
 
 sys.path.insert(0, str(Path(__file__).parent))
 

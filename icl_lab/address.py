@@ -10,7 +10,7 @@ from icl_lab.errors import InputError
 
 PLACEHOLDER = "https://github.com/icl-measured/icl-measured"
 BRANCH = "main"
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # the clone, when the package runs from one
 
 
@@ -41,3 +41,8 @@ def colab_url(notebook: str, root: Path = ROOT) -> str:
     """The link that opens ``notebook`` (a path inside the repository) in Colab."""
     owner_and_name = repository_url(root).removeprefix("https://github.com/")
     return f"https://colab.research.google.com/github/{owner_and_name}/blob/{BRANCH}/{notebook}"
+
+
+def raw_url(path: str, root: Path = ROOT) -> str:
+    """Where a file of the repository can be downloaded as it is."""
+    return f"{repository_url(root).replace('https://github.com', 'https://raw.githubusercontent.com')}/{BRANCH}/{path}"
