@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from miniature import ONE, TWO, Miniature
 
-from icl_lab.book import build, cache, kernel, runner
+from icl_lab.book import build, cache, extension, kernel, runner
 from icl_lab.errors import InputError
 
 PLAIN = ["# One", "n = 12 # parameters", "print('n is', n)"]
@@ -94,10 +95,12 @@ def test_failures_are_explained_and_the_rest_finishes(mini: Miniature) -> None:
     mini.chapter("01_one", [*PLAIN, "import os\nos._exit(3)"])
     mini.chapter("02_two", [*TWO[:3], "n = 2", "raise ValueError('no such thing')"], fast={"n": 1})
     mini.chapter("03_slow", [*PLAIN, "print('begun')", "while True:\n    pass"], timeout=6)
-    mini.chapter("04_good", PLAIN)
+    mini.chapter("04_good", [*PLAIN, "import os\nos.write(1, b'3\\n')"])  # past IPython: must not look like a report
+    mini.chapter("05_left", [*PLAIN, "import sys\nsys.exit(0)", "print('never')"])
     clock = time.monotonic()
     ended = mini.run("fast")
-    assert ended.status == 3
+    assert ended.status == 4
+    assert "05_left.ipynb, cell 5: it never ran: sys.exit() before it" in ended.text
     assert "01_one.ipynb, cell 4: DeadKernelError" in ended.text
     assert "02_two.ipynb, cell 5: ValueError: no such thing" in ended.text  # counted in the source, not in the copy
     assert "03_slow.ipynb took longer than its 6 seconds and was stopped in cell 5" in ended.text
@@ -105,6 +108,24 @@ def test_failures_are_explained_and_the_rest_finishes(mini: Miniature) -> None:
     assert "begun" in (mini.root / ".book/fast/failed/03_slow.ipynb").read_text()
     assert (mini.root / ".book/fast/04_good.json").exists()
     assert not (mini.root / ".book/fast/02_two.json").exists()
+
+
+@pytest.mark.parametrize(("answers", "rounds"), [([True, False], 1), ([True, True, False], 2), ([True] * 9, 3)])
+def test_a_chapter_that_became_stale_while_it_ran_runs_again(
+    answers: list[bool], rounds: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    left = iter(answers)
+    path = Path("01_one.ipynb")
+    chapter = SimpleNamespace(path=path, name="01_one", why_stale=lambda: "x.py changed" if next(left) else None)
+    ran = []
+    monkeypatch.setattr(runner, "run_all", lambda chapters, jobs, progress: ran.append(chapters) or [])
+    if rounds < 3:
+        extension.run_stale(None, [chapter], [path], None)
+    else:
+        with pytest.raises(SystemExit):
+            extension.run_stale(None, [chapter], [path], None)
+        assert "01_one.ipynb: x.py changed again and again while it ran." in capsys.readouterr().err
+    assert ran == [[chapter]] * rounds
 
 
 def test_chapters_run_in_an_empty_folder_with_one_thread(mini: Miniature) -> None:
