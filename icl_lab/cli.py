@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -14,6 +15,39 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="In
 @app.callback()
 def root() -> None:
     """In-context learning, measured."""
+
+
+@app.command()
+def train(
+    recipe: str = typer.Argument(help="A recipe's name, such as dense_d5."),
+    size: str | None = typer.Option(None, help="tiny, small or standard; default the recipe's."),
+    steps: int | None = typer.Option(None, help="Training steps; default the recipe's."),
+    minutes: float | None = typer.Option(None, help="Train for about so long instead of a number of steps."),
+    batch_size: int | None = typer.Option(None, help="Prompts in a step."),
+    optimizer: str | None = typer.Option(None, help="muon, adamw or adam."),
+    lr: float | None = typer.Option(None, help="Peak learning rate."),
+    tokens: str | None = typer.Option(None, help="pair or interleaved."),
+    seed: int | None = typer.Option(None, help="Seed of weights and prompts."),
+    device: str | None = typer.Option(None, help="cpu or cuda; default the best there is."),
+    out: str = typer.Option("runs", help="Folder of the runs."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run."),
+    force: bool = typer.Option(False, "--force", help="Train again even if there is a run."),
+) -> None:
+    """Train a recipe; leaves a checkpoint with a measured card."""
+    from icl_lab import runs
+
+    chosen = runs.configure(
+        recipe, size=size, steps=steps, batch_size=batch_size, optimizer=optimizer, lr=lr, tokens=tokens, seed=seed
+    )
+    print(runs.run(chosen, out, device=device, minutes=minutes, resume=resume, force=force))
+
+
+@app.command()
+def ship(folder: str = typer.Argument(help="A finished run.")) -> None:
+    """Copy a finished run into checkpoints/ and into the package's index."""
+    from icl_lab import shipping
+
+    print(shipping.ship(folder))
 
 
 @app.command()
@@ -31,6 +65,7 @@ def book(
 
 def main() -> None:
     """Run the command line; bad input is one sentence on stderr and exit status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         app()
     except InputError as error:

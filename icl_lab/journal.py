@@ -123,7 +123,9 @@ class Journal:
             **numbers,
         }
         self.probes.append(entry)
-        self.bar.set_postfix({"loss": f"{entry['loss']:.4f}", **{k: f"{v:.3f}" for k, v in numbers.items()}})
+        self.bar.set_postfix(
+            {"loss": f"{entry['loss']:.4f}", **{k: f"{v:.3f}" for k, v in numbers.items()}}, refresh=False
+        )
         if self.folder is not None:
             with open(self.folder / LOG, "a") as file:
                 file.write(json.dumps(entry) + "\n")

@@ -23,11 +23,11 @@ _add(Recipe("dense_d5", DenseLinear(5), n_points=11, steps=2600, size="tiny"))
 
 # Lines, sinusoids and both: the first model selection. Paper: arXiv 2311.00871 (the classes; the laws are ours).
 _add(Recipe("line", Line(), n_points=41, steps=4000, size="tiny", input_scale=INPUT_STD))
-_add(Recipe("sine", Sinusoid(), n_points=41, steps=4000, size="tiny", input_scale=INPUT_STD))
-_add(Recipe("line_sine", Mixture((Line(), Sinusoid())), n_points=41, steps=6000, size="tiny", input_scale=INPUT_STD))
+_add(Recipe("sine", Sinusoid(), n_points=41, steps=3000, size="tiny", input_scale=INPUT_STD))
+_add(Recipe("line_sine", Mixture((Line(), Sinusoid())), n_points=41, steps=5000, size="tiny", input_scale=INPUT_STD))
 
 # The research's own setting, d=20 and 41 points. Papers: Garg et al. 2022 (dense), arXiv 2311.00871 (sparse, mixture).
-_add(Recipe("dense", DenseLinear(20), n_points=41, steps=20_000))
+_add(Recipe("dense", DenseLinear(20), n_points=41, steps=6_000, lr=4e-3))
 _add(Recipe("sparse2", SparseLinear(20, nonzeros=2), n_points=41, steps=40_000))
 _add(Recipe("dense_sparse2", Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))), n_points=41, steps=80_000))
 

@@ -1,0 +1,198 @@
+"""From a recipe to a checkpoint with a measured card: train, evaluate, choose the storage, write.
+
+One config, one folder: ``<out>/<size>-<recipe>-<run id>``. A finished run is not repeated unless asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from torch import Tensor
+
+from icl_lab import checkpoints, recipes
+from icl_lab.checkpoints import Pretrained
+from icl_lab.errors import InputError
+from icl_lab.evaluation import EVALUATION_SEED, icl_curve
+from icl_lab.files import writable_folder
+from icl_lab.functions import Mixture
+from icl_lab.journal import STATE
+from icl_lab.predictors import bayes
+from icl_lab.training import Recipe, Result, train
+from icl_lab.transformer import Transformer
+
+log = logging.getLogger("icl_lab")
+
+PROBE_SEED = 424242
+STORAGE_TOLERANCE = 1e-4  # what storing weights in fewer bits may change in any reported error
+STORAGE_OF_SIZE = {"tiny": ("float32",), "small": ("float16", "float32"), "standard": ("int8", "float16")}
+
+
+def classes_of(function_class: Any) -> dict[str, Any]:
+    """The classes whose errors a card reports: the class itself, or each component of a mixture."""
+    parts = function_class.components if isinstance(function_class, Mixture) else (function_class,)
+    return {type(part).__name__: part for part in parts}
+
+
+@dataclass
+class Probe:
+    """Error on fixed prompts at three k, each beside the optimum's: what the progress bar shows."""
+
+    recipe: Recipe
+    n_prompts: int = 128
+
+    def __post_init__(self) -> None:
+        fc, n = self.recipe.function_class, self.recipe.n_points
+        middle = min(fc.dim, n // 2)
+        self.ks = sorted({max(1, middle // 2), middle, n - 1})
+        self.prompts = fc.sample(self.n_prompts, n, PROBE_SEED)
+        self.optimum = self._errors(bayes(fc)(self.prompts.xs, self.prompts.ys))
+
+    def _errors(self, yhat: Tensor) -> Tensor:
+        return ((yhat - self.prompts.ys) ** 2).mean(0) / self.recipe.function_class.second_moment
+
+    @torch.no_grad()
+    def __call__(self, model: Transformer) -> dict[str, float]:
+        device = next(model.parameters()).device
+        errors = self._errors(model(self.prompts.xs.to(device), self.prompts.ys.to(device)).float().cpu())
+        return {f"k{k}": float(errors[k]) for k in self.ks} | {f"best{k}": float(self.optimum[k]) for k in self.ks}
+
+
+def curves(predictor: Callable, function_class: Any, n_points: int, n_prompts: int) -> dict[str, Any]:
+    """Learning curves on every class, beside the optimum's, as plain lists."""
+    optimum = bayes(function_class)
+    measured = {}
+    for name, fc in classes_of(function_class).items():
+        curve = icl_curve(predictor, fc, n_prompts, n_points)
+        best = icl_curve(optimum, fc, n_prompts, n_points)
+        measured[name] = {key: np.round(value, 6).tolist() for key, value in asdict(curve).items()}
+        measured[name]["optimum"] = np.round(best.mean, 6).tolist()
+    return measured
+
+
+def largest_difference(a: dict[str, Any], b: dict[str, Any]) -> float:
+    """The largest change of a mean error between two sets of curves."""
+    return max(float(np.max(np.abs(np.subtract(a[name]["mean"], b[name]["mean"])))) for name in a)
+
+
+def commit() -> str | None:
+    """The commit of the clone that this code runs from, if it is one."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        done = subprocess.run(git, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def make_card(recipe: Recipe, result: Result, measured: dict[str, Any], n_prompts: int) -> dict[str, Any]:
+    """Everything a reader needs to know about a checkpoint, as plain values."""
+    return {
+        "name": f"{recipe.size}/{recipe.name}",
+        "recipe": recipe.config(),
+        "run_id": recipe.run_id,
+        "model": asdict(result.model.config),
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+        "steps": result.steps,
+        "seconds": round(result.seconds, 1),
+        "device": result.device,
+        "precision": result.precision,
+        "seed": recipe.seed,
+        "trainings": 1,
+        "warm_start": recipe.warm_start,
+        "commit": commit(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "safetensors": safetensors.__version__,
+        },
+        "evaluation": {"n_prompts": n_prompts, "seed": EVALUATION_SEED, "errors": "squared error / E f(x)^2"},
+        "curves": measured,
+    }
+
+
+def export(recipe: Recipe, result: Result, folder: str | os.PathLike, n_prompts: int = 1280) -> Path:
+    """Measure a trained model and write it as a checkpoint, in the smallest storage that changes no error."""
+    weights = {name: w.detach().cpu() for name, w in result.model.state_dict().items()}
+    fc, n = recipe.function_class, recipe.n_points
+
+    def measure(state: dict[str, Tensor]) -> dict[str, Any]:
+        model = Transformer(recipe.model_config())
+        model.load_state_dict(state)
+        return curves(Pretrained(model.eval(), {"name": recipe.name}), fc, n, n_prompts)
+
+    exact = measure(weights)
+    for storage in STORAGE_OF_SIZE[recipe.size]:
+        stored = exact if storage == "float32" else measure(checkpoints.decode(checkpoints.encode(weights, storage)))
+        change = largest_difference(exact, stored)
+        if change <= STORAGE_TOLERANCE:
+            break
+    card = make_card(recipe, result, stored, n_prompts) | {"storage_changes_errors_by": change}
+    return checkpoints.save(folder, weights, card, storage)
+
+
+def run(
+    recipe: Recipe,
+    out: str | os.PathLike = "runs",
+    *,
+    device: str | None = None,
+    minutes: float | None = None,
+    resume: bool = False,
+    force: bool = False,
+    progress: bool = True,
+    n_prompts: int = 1280,
+) -> Path:
+    """Train a recipe into its folder below ``out`` and export it; returns the folder.
+
+    Raises InputError for a folder that cannot be written, and for an unfinished run unless ``resume`` or ``force``.
+    """
+    folder = writable_folder(Path(out) / f"{recipe.size}-{recipe.name}-{recipe.run_id}")
+    if (folder / checkpoints.CARD).exists() and not force:
+        log.info("%s is finished; --force trains it again", folder)
+        return folder
+    if (folder / STATE).exists() and not (resume or force):
+        raise InputError(f"{folder} holds an unfinished run: --resume goes on with it, --force starts anew.")
+    weights = None
+    if recipe.warm_start:
+        weights = warm_weights(recipe)
+    result = train(
+        recipe,
+        folder,
+        device=device,
+        minutes=minutes,
+        resume=resume and not force,
+        weights=weights,
+        probe=Probe(recipe),
+        progress=progress,
+    )
+    if result.finished:
+        export(recipe, result, folder, n_prompts)
+        (folder / STATE).unlink()
+    else:
+        log.info("stopped at step %d; --resume goes on", result.steps)
+    return folder
+
+
+def warm_weights(recipe: Recipe) -> dict[str, Tensor]:
+    """The weights of recipe.warm_start. Raises InputError when that model has another shape."""
+    source = checkpoints.load(recipe.warm_start).model
+    if source.config != recipe.model_config():
+        raise InputError(
+            f"{recipe.warm_start} cannot start {recipe.size}/{recipe.name}: its model is {source.config}, "
+            f"expected {recipe.model_config()}."
+        )
+    return source.state_dict()
+
+
+def configure(name: str, **changes: Any) -> Recipe:
+    """The recipe of that name with the changes that are not None."""
+    return replace(recipes.get(name), **{key: value for key, value in changes.items() if value is not None})
