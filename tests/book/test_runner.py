@@ -143,7 +143,8 @@ def test_interrupting_leaves_no_kernel_behind(mini: Miniature) -> None:
     place = mini.root / "pid"
     code = f"import os, time\nopen({str(place)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     mini.chapter("01_one", [*PLAIN, code])
-    script = "from pathlib import Path; from icl_lab.book import runner\n" + (
+    script = "from pathlib import Path; from icl_lab.book import runner; import signal\n" + (
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "runner.run_all([runner.load(Path('chapters/01_one.ipynb'), Path('.').resolve(), 'full')])"
     )
     environment = {**os.environ, "PYTHONPATH": str(mini.root)}
