@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -44,5 +45,14 @@ def colab_url(notebook: str, root: Path = ROOT) -> str:
 
 
 def raw_url(path: str, root: Path = ROOT) -> str:
-    """Where a file of the repository can be downloaded as it is."""
-    return f"{repository_url(root).replace('https://github.com', 'https://raw.githubusercontent.com')}/{BRANCH}/{path}"
+    """Where a file of the repository can be downloaded as it is; ICL_LAB_RAW in the environment names a mirror.
+
+    Raises InputError while the address is the placeholder: nothing can be downloaded from there.
+    """
+    mirror = os.environ.get("ICL_LAB_RAW")
+    if mirror:
+        return f"{mirror.rstrip('/')}/{path}"
+    url = repository_url(root)
+    if url == PLACEHOLDER:
+        raise InputError(f"{path} is not here, and the repository has no address yet to download it from.")
+    return f"{url.replace('https://github.com', 'https://raw.githubusercontent.com')}/{BRANCH}/{path}"

@@ -129,11 +129,12 @@ def list() -> list[str]:
 
 
 def fetch(name: str) -> Path:
-    """The folder of a shipped checkpoint: the clone's, the cache's, or downloaded into the cache and verified."""
-    for root in (CLONE, cache()):
-        if (root / name / CARD).is_file():
-            return root / name
+    """The folder of a checkpoint: the clone's, or the cache's, where what is missing is downloaded and verified."""
+    if (CLONE / name / CARD).is_file():
+        return CLONE / name
     files = index().get(name)
+    if files is None and (cache() / name / CARD).is_file():
+        return cache() / name
     if files is None:
         raise unknown("checkpoint", name, {*list(), *index()})
     import pooch

@@ -10,14 +10,13 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from icl_lab.errors import InputError, positive, unknown
 from icl_lab.language.lm import LM
-from icl_lab.language.store import COURSE, SHIPPED, need_transformers, quiet, shipped, verify
+from icl_lab.language.store import folder_of, need_transformers, quiet, shipped, verify
 
 # Small causal models of the Hugging Face hub that the course has been written with; others work by owner/name.
 HUB = (
@@ -150,11 +149,7 @@ def load_lm(name_or_path: str, device: str = "cpu", add_bos: bool | None = None)
     """
     transformers = need_transformers()
     name = str(name_or_path)
-    folder, known = Path(name), [*COURSE, *HUB]
-    if name in shipped():
-        folder = SHIPPED / name
-    elif name in COURSE:
-        raise InputError(f"The files of '{name}' are not in {SHIPPED}: clone the repository, or train it by train_lm.")
+    folder, known = folder_of(name), [*shipped(), *HUB]
     if folder.is_dir():
         verify(folder)
         source = str(folder)

@@ -8,10 +8,10 @@ import platform
 from contextlib import contextmanager
 from pathlib import Path
 
+from icl_lab import checkpoints
 from icl_lab.errors import InputError
 
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints" / "language"
-COURSE = ("noisy_evidence",)  # the course's models; they come with a clone of the repository
+SHIPPED = checkpoints.CLONE / "language"
 WEIGHTS = "model.safetensors"
 
 
@@ -38,10 +38,14 @@ def quiet():
 
 
 def shipped() -> list[str]:
-    """Short names of the course's language models that are here."""
-    if not SHIPPED.is_dir():
-        return []
-    return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "card.json").is_file())
+    """Short names of the course's language models: in the clone, or to be downloaded."""
+    here = {card.parent.name for card in SHIPPED.glob("*/card.json")}
+    return sorted(here | {name.split("/")[1] for name in checkpoints.index() if name.startswith("language/")})
+
+
+def folder_of(name: str | Path) -> Path:
+    """The folder of a shipped model by its short name (downloaded if need be); any other name is a folder already."""
+    return checkpoints.fetch(f"language/{name}") if str(name) in shipped() else Path(name)
 
 
 def save_lm(lm, folder: str | Path, measured: dict | None = None) -> dict:
@@ -78,7 +82,7 @@ def save_lm(lm, folder: str | Path, measured: dict | None = None) -> dict:
 
 def read_card(folder: str | Path) -> dict:
     """The card of a shipped model (by its short name) or of a folder."""
-    folder = SHIPPED / str(folder) if str(folder) in shipped() else Path(folder)
+    folder = folder_of(folder)
     path = folder / "card.json"
     try:
         card = json.loads(path.read_text())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from icl_lab import address, checkpoints
 from icl_lab.errors import InputError
 from icl_lab.language import store
 from icl_lab.language.evaluation import accuracy, correct
@@ -111,17 +112,21 @@ def test_unknown_names_suggest_the_nearest(monkeypatch):
         load_lm("noisy_evidence")
 
 
-def test_a_course_model_without_its_files_says_where_they_are(monkeypatch, tmp_path):
+def test_a_course_model_that_is_not_here_is_downloaded_or_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoints, "CLONE", tmp_path)
     monkeypatch.setattr(store, "SHIPPED", tmp_path)
-    with pytest.raises(InputError, match="clone the repository, or train it"):
+    monkeypatch.setenv("ICL_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(address, "repository_url", lambda root=None: address.PLACEHOLDER)
+    monkeypatch.delenv("ICL_LAB_RAW", raising=False)
+    with pytest.raises(InputError, match="has no address yet to download it from"):
         load_lm("noisy_evidence")
-    assert store.shipped() == []
+    assert store.shipped() == ["noisy_evidence"]
 
 
 def test_every_course_model_is_shipped_and_can_be_made_again():
     from icl_lab.language.make import MODELS, make
 
-    assert sorted(MODELS) == sorted(store.COURSE) == store.shipped()
+    assert sorted(MODELS) == store.shipped()
     with pytest.raises(InputError, match="Did you mean 'noisy_evidence'"):
         make("noisy_evidenc")
 
