@@ -18,15 +18,16 @@ PACKAGE = Path(__file__).resolve().parents[1]
 class Recorder:
     """Notes every file that is opened for reading, and every folder that is listed, if a chapter can depend on it.
 
-    That is: what lies beside the package (a clone: checkpoints and data), and any folder named for the package (the
-    user's cache of downloaded checkpoints). Python's own files and the chapter's scratch folder are left out.
+    That is: what lies beside the package (a clone: checkpoints and data), and the cache of downloaded checkpoints (a
+    folder named for the package, or ICL_LAB_CACHE). Python's own files and the chapter's scratch folder are left out.
     """
 
     def __init__(self, target: Path) -> None:
         self.target = target
         self.files: set[str] = set()
         self.folders: set[str] = set()
-        self.root = str(PACKAGE.parent) + os.sep
+        cache = os.environ.get("ICL_LAB_CACHE")
+        self.roots = tuple(os.path.abspath(root) + os.sep for root in (PACKAGE.parent, cache) if root)
         places = (sys.prefix, sys.base_prefix, os.getcwd())
         self.skip = tuple({name + os.sep for place in places for name in (place, os.path.realpath(place))})
 
@@ -44,7 +45,7 @@ class Recorder:
 
     def _note(self, kind: set[str], path: str | bytes | os.PathLike) -> None:
         name = os.path.abspath(os.fsdecode(path))
-        inside = name.startswith(self.root) or "icl_lab" in name or "icl-lab" in name
+        inside = name.startswith(self.roots) or "icl_lab" in name or "icl-lab" in name
         code = name.endswith((".py", ".pyc", ".so")) or ".egg-info" in name or "__pycache__" in name
         code = code or os.path.exists(os.path.join(name, "__init__.py"))  # Python lists a package to find its modules
         if inside and not code and not name.startswith(self.skip):

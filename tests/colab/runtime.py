@@ -166,6 +166,8 @@ def run(runtime: Runtime, notebook: nbformat.NotebookNode, source: str, folder: 
         "HOME": str(folder / "home"),
         "JUPYTER_PATH": str(folder / "jupyter"),
         "ICL_LAB_SOURCE": source,
+        # Without a network: what would be downloaded lies in the cache already, and is verified all the same.
+        "ICL_LAB_CACHE": str(Path(source.removeprefix("git+file://")) / "checkpoints"),
         "OMP_NUM_THREADS": "1",
     }
     ended = subprocess.run(
