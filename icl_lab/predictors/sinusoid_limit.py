@@ -23,7 +23,7 @@ from icl_lab.functions.curves import FREQUENCY_RATE, FREQUENCY_SHAPE
 SAME = 1e-5  # inputs closer than this are one input
 LOWEST = 1e-3  # of the frequencies searched; the law leaves 1e-16 below
 CELLS = 1600  # of the search for roots: 0.005 wide, G oscillates no faster than sin 10 w
-CELLS_TWO = 8192  # of the integral after two examples
+CELLS_TWO = 4096  # of the integral after two examples
 HALVINGS = 50
 TOUCH = 1e-6  # part of |y| by which rounding may lift a double root off zero
 STEP = 0.05  # the largest correction of w at once
@@ -113,7 +113,9 @@ def _three_or_more(
 ) -> tuple[Tensor, Tensor]:
     """Means and log evidences (B, T), meant after the three ``chosen`` examples (B, 3) of different inputs."""
     B, T = x.shape
-    w, valid = _candidates(x.gather(1, chosen), y.gather(1, chosen), top)  # (B, J)
+    order = torch.ones(B, T).scatter(1, chosen, 0.0).argsort(dim=1, stable=True)  # the chosen come first: no prefix
+    x, y = x.gather(1, order), y.gather(1, order)  # that reaches beyond them is changed as a set
+    w, valid = _candidates(x[:, :3], y[:, :3], top)  # (B, J)
     means, evidences = torch.zeros(2, B, T, dtype=x.dtype)
     for k in range(3, T):
         w, fit = _polish(w, x[:, None, :k], y[:, None, :k])
