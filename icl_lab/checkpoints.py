@@ -164,7 +164,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         card["recipe"], card["model"], card["sha256"], card["name"]
     except FileNotFoundError as error:
         raise InputError(f"There is no {CARD} in {folder}; a checkpoint is {WEIGHTS} and {CARD}.") from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not the card of a checkpoint ({error!r}).") from error
     return card
 
@@ -193,7 +193,7 @@ def load(name: str | os.PathLike, device: str = "cpu") -> Pretrained:
     Raises InputError for an unknown name (the nearest is suggested), a file of the wrong hash, and a card that does not
     fit its weights.
     """
-    folder = Path(name) if (Path(name) / CARD).is_file() else fetch(str(name))
+    folder = Path(name) if Path(name).is_dir() else fetch(str(name))
     card = read_card(folder)
     weights = read_weights(folder, card)
     try:

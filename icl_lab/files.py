@@ -18,15 +18,25 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            directory = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         kept = "the previous file is whole" if path.exists() else "nothing was written"
         raise InputError(f"Could not write {path} ({error.strerror}); {kept}.") from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file. Raises InputError naming the path on failure."""
+    try:
+        with open(path, "a") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise InputError(f"Could not write {path} ({error.strerror}).") from error
 
 
 def writable_folder(folder: str | os.PathLike) -> Path:

@@ -1,7 +1,8 @@
 """What a training leaves behind while it runs: losses, a JSON-lines log, a progress bar, a resumable state.
 
 The state is one safetensors file, replaced as a whole, with the config and the losses' bookkeeping in its header.
-It is only written after the losses up to its step have been seen to be finite, so the last state is always a good one.
+It is only written after the losses up to its step and the weights have been seen to be finite, so the last state is
+always a good one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from icl_lab.errors import InputError
-from icl_lab.files import writable_folder, write_atomic
+from icl_lab.files import append_line, writable_folder, write_atomic
 from icl_lab.step import RING, Stepper
 
 STATE = "state.safetensors"
@@ -83,21 +84,16 @@ class Journal:
 
     def due(self, step: int) -> bool:
         """Whether to look now. On a GPU looking waits for the device, so it is only done when the ring is half full."""
-        if self.stepper.device.type == "cpu":
-            return time.monotonic() > self.next_look
-        return step - self.step >= RING // 2
+        if step - self.step >= RING // 2:
+            return True
+        return self.stepper.device.type == "cpu" and time.monotonic() > self.next_look
 
     def look(self, step: int, last: bool = False) -> None:
         """Read the losses since the last look; raise Diverged; probe, log and save when it is time."""
         new = self.stepper.losses(self.step)
         for i, loss in enumerate(new):
             if not math.isfinite(loss):
-                kept = (
-                    f"the last good state is {self.folder / STATE}, step {self.saved}"
-                    if self.saved
-                    else "no state was saved"
-                )
-                raise Diverged(f"The loss of {self.recipe.name} was {loss} at step {self.step + i}; {kept}.")
+                raise self.diverged(f"The loss of {self.recipe.name} was {loss} at step {self.step + i}")
         self.losses += new
         self.step = step
         self.bar.total = self.stepper.total_steps
@@ -107,9 +103,22 @@ class Journal:
         if self.losses and (last or now >= self.next_probe):
             self.note()
             self.next_probe = time.monotonic() + self.probe_seconds
-        if self.folder is not None and (last or now >= self.next_save):
-            self.save()
+        if last or now >= self.next_save:
+            self.check_weights()
+            if self.folder is not None:
+                self.save()
             self.next_save = time.monotonic() + self.save_seconds
+
+    def check_weights(self) -> None:
+        """The last update may have ruined the weights before a loss could show it."""
+        if not all(bool(p.isfinite().all()) for p in self.stepper.parameters):
+            raise self.diverged(f"The weights of {self.recipe.name} are not finite after step {self.step - 1}")
+
+    def diverged(self, what: str) -> Diverged:
+        kept = (
+            f"the last good state is {self.folder / STATE}, step {self.saved}" if self.saved else "no state was saved"
+        )
+        return Diverged(f"{what}; {kept}.")
 
     def note(self) -> None:
         """One line of the log and of the bar."""
@@ -127,14 +136,12 @@ class Journal:
             {"loss": f"{entry['loss']:.4f}", **{k: f"{v:.3f}" for k, v in numbers.items()}}, refresh=False
         )
         if self.folder is not None:
-            with open(self.folder / LOG, "a") as file:
-                file.write(json.dumps(entry) + "\n")
+            append_line(self.folder / LOG, json.dumps(entry))
 
     def save(self) -> None:
         header = {
             "config": json.dumps(self.recipe.config(), sort_keys=True),
             "seconds": repr(self.seconds),
-            "scaler": json.dumps(self.stepper.scaler.state_dict()),
         }
         tensors = {name: t.contiguous().cpu() for name, t in self.stepper.state().items()}
         write_atomic(self.folder / STATE, save(tensors, header))
@@ -151,17 +158,13 @@ class Journal:
         if header["config"] != json.dumps(self.recipe.config(), sort_keys=True):
             raise InputError(f"{path} belongs to another configuration than {self.recipe.name}'s; take another folder.")
         self.stepper.load(state)
-        self.stepper.scaler.load_state_dict(json.loads(header["scaler"]))
         self.before = float(header["seconds"])
         self.step = self.saved = int(state["step"])
 
     def trim_log(self) -> None:
         """Keep the lines up to the step we start from: what came after it will come again."""
         path = self.folder / LOG
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = []
-        for line in lines:
-            with_step = json.loads(line) if line.endswith("}") else {"step": math.inf}  # a line cut by a kill
-            if with_step["step"] <= self.step and self.resumed:
-                kept.append(line + "\n")
-        write_atomic(path, "".join(kept).encode())
+        lines = path.read_text().splitlines() if path.exists() and self.resumed else []
+        whole = [line for line in lines if line.endswith("}")]  # a kill may have cut the last one
+        kept = [line for line in whole if json.loads(line)["step"] <= self.step]
+        write_atomic(path, "".join(f"{line}\n" for line in kept).encode())

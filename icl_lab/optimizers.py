@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from icl_lab.errors import unknown
+from icl_lab.precision import has_bf16
 
 NS_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: fast rather than exact, singular values in .7 to 1.2
 LEARNING_RATES = {"muon": 5e-3, "adamw": 1e-3, "adam": 1e-4}  # adam at 1e-4 is Garg et al.'s choice
@@ -24,10 +25,10 @@ def check_optimizer(name: str) -> None:
         raise unknown("optimizer", name, LEARNING_RATES)
 
 
-def orthogonalize(stack: Tensor, steps: int = 5, eps: float = 1e-7) -> Tensor:
-    """(n, rows, cols) -> the same shape, every matrix close to semi-orthogonal; computed in bfloat16."""
+def orthogonalize(stack: Tensor, dtype: torch.dtype = torch.bfloat16, steps: int = 5, eps: float = 1e-7) -> Tensor:
+    """(n, rows, cols) -> the same shape in ``dtype``, every matrix close to semi-orthogonal."""
     a, b, c = NS_COEFFICIENTS
-    x = stack.bfloat16()
+    x = stack.to(dtype)
     wide = x.shape[1] <= x.shape[2]
     if not wide:
         x = x.mT
@@ -39,10 +40,15 @@ def orthogonalize(stack: Tensor, steps: int = 5, eps: float = 1e-7) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon over matrices. lr is a float or a 0-dimensional tensor on the parameters' device."""
+    """Muon over matrices. lr is a float or a 0-dimensional tensor on the parameters' device.
 
-    def __init__(self, params, lr: float | Tensor = 5e-3, momentum: float = 0.95) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    dtype: of the orthogonalization; bfloat16 is enough, float32 is faster where hardware has no bfloat16.
+    """
+
+    def __init__(
+        self, params, lr: float | Tensor = 5e-3, momentum: float = 0.95, dtype: torch.dtype = torch.bfloat16
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "dtype": dtype})
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for p in group["params"]:
@@ -58,7 +64,8 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(grad)
                 state["momentum"].lerp_(grad, 1 - group["momentum"])
-                update = orthogonalize(grad.lerp(state["momentum"], group["momentum"])).float()  # Nesterov
+                nesterov = grad.lerp(state["momentum"], group["momentum"])
+                update = orthogonalize(nesterov, group["dtype"]).float()
                 # 0.2 sqrt(max side) gives the update AdamW's usual root mean square, so rates carry over.
                 rate = -0.2 * max(params[0].shape) ** 0.5 * group["lr"]
                 torch._foreach_add_(params, list((update * rate).unbind(0)))
@@ -84,9 +91,11 @@ def build(model: nn.Module, name: str, lr: float, device: torch.device) -> list[
         fused=True,
         capturable=device.type == "cuda",
     )
+    adam._warned_capturable_if_run_uncaptured = True  # the steps before the capture are meant to be eager
     optimizers = [adam]
     if chosen:
-        optimizers.append(Muon(blocks, lr=torch.tensor(lr, device=device)))
+        dtype = torch.bfloat16 if has_bf16(device) else torch.float32
+        optimizers.append(Muon(blocks, lr=torch.tensor(lr, device=device), dtype=dtype))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_lr"] = float(group["lr"])

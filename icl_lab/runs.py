@@ -1,10 +1,12 @@
 """From a recipe to a checkpoint with a measured card: train, evaluate, choose the storage, write.
 
-One config, one folder: ``<out>/<size>-<recipe>-<run id>``. A finished run is not repeated unless asked.
+One config, one folder: ``<out>/<size>-<recipe>-<run id>`` (and ``-<minutes>min`` where minutes replaced the steps). A
+finished run is not repeated unless asked.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import platform
@@ -21,11 +23,12 @@ from torch import Tensor
 
 from icl_lab import checkpoints, recipes
 from icl_lab.checkpoints import Pretrained
-from icl_lab.errors import InputError
+from icl_lab.errors import InputError, positive
 from icl_lab.evaluation import EVALUATION_SEED, icl_curve
 from icl_lab.files import writable_folder
 from icl_lab.functions import Mixture
 from icl_lab.journal import STATE
+from icl_lab.precision import pick_device
 from icl_lab.predictors import bayes
 from icl_lab.training import Recipe, Result, train
 from icl_lab.transformer import Transformer
@@ -52,8 +55,8 @@ class Probe:
 
     def __post_init__(self) -> None:
         fc, n = self.recipe.function_class, self.recipe.n_points
-        middle = min(fc.dim, n // 2)
-        self.ks = sorted({max(1, middle // 2), middle, n - 1})
+        middle = min(max(fc.dim, 4), n // 2)
+        self.ks = sorted({middle // 2, middle, n - 1})
         self.prompts = fc.sample(self.n_prompts, n, PROBE_SEED)
         self.optimum = self._errors(bayes(fc)(self.prompts.xs, self.prompts.ys))
 
@@ -69,14 +72,18 @@ class Probe:
 
 def curves(predictor: Callable, function_class: Any, n_points: int, n_prompts: int) -> dict[str, Any]:
     """Learning curves on every class, beside the optimum's, as plain lists."""
-    optimum = bayes(function_class)
     measured = {}
     for name, fc in classes_of(function_class).items():
         curve = icl_curve(predictor, fc, n_prompts, n_points)
-        best = icl_curve(optimum, fc, n_prompts, n_points)
         measured[name] = {key: np.round(value, 6).tolist() for key, value in asdict(curve).items()}
-        measured[name]["optimum"] = np.round(best.mean, 6).tolist()
+        measured[name]["optimum"] = optimum(function_class, fc, n_points, n_prompts)
     return measured
+
+
+@functools.cache  # it takes longer than the transformer's own curve, and every storage that is tried asks for it
+def optimum(function_class: Any, tested_on: Any, n_points: int, n_prompts: int) -> list[float]:
+    """Mean errors of the exact Bayes predictor of one class or mixture on another."""
+    return np.round(icl_curve(bayes(function_class), tested_on, n_prompts, n_points).mean, 6).tolist()
 
 
 def largest_difference(a: dict[str, Any], b: dict[str, Any]) -> float:
@@ -155,11 +162,16 @@ def run(
 
     Raises InputError for a folder that cannot be written, and for an unfinished run unless ``resume`` or ``force``.
     """
-    folder = writable_folder(Path(out) / f"{recipe.size}-{recipe.name}-{recipe.run_id}")
-    if (folder / checkpoints.CARD).exists() and not force:
+    pick_device(device)
+    if minutes is not None:
+        positive("minutes", minutes)
+    length = "" if minutes is None else f"-{minutes:g}min"  # not the run that the recipe's own steps would be
+    folder = writable_folder(Path(out) / f"{recipe.size}-{recipe.name}-{recipe.run_id}{length}")
+    unfinished = (folder / STATE).exists()
+    if (folder / checkpoints.CARD).exists() and not unfinished and not force:
         log.info("%s is finished; --force trains it again", folder)
         return folder
-    if (folder / STATE).exists() and not (resume or force):
+    if unfinished and not (resume or force):
         raise InputError(f"{folder} holds an unfinished run: --resume goes on with it, --force starts anew.")
     weights = None
     if recipe.warm_start:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from icl_lab import optimizers
+from icl_lab.errors import InputError
 from icl_lab.functions import training_seed
-from icl_lab.precision import Precision
+from icl_lab.precision import LossScale, Precision
 from icl_lab.transformer import Transformer
 
 log = logging.getLogger("icl_lab")
@@ -31,19 +32,19 @@ class Stepper:
         self, recipe: Any, model: Transformer, device: torch.device, precision: Precision, compiled: bool = True
     ) -> None:
         self.recipe, self.model, self.device, self.precision = recipe, model, device, precision
+        self.parameters = list(model.parameters())
         self.optimizers = optimizers.build(model, recipe.optimizer, recipe.learning_rate, device)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=precision.scale_loss)
+        self.loss_scale = LossScale(device) if precision.scale_loss else None
         self.t = torch.zeros((), dtype=torch.int64, device=device)
         self.total = torch.zeros((), dtype=torch.int64, device=device)
         self.set_total(recipe.steps)
         self.ring = torch.zeros(RING, device=device)
         self.micro = recipe.batch_size
-        self.compiled = compiled and device.type == "cuda"
+        on_gpu = device.type == "cuda"
+        self.forward = torch.compile(model) if compiled and on_gpu else model
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.graph_tried = device.type != "cuda" or precision.scale_loss
-        if device.type == "cuda" and precision.scale_loss:
-            log.info("eager steps: loss scaling reads its overflow flag on the host, which no graph can hold")
-        self.forward = torch.compile(model) if self.compiled else model
+        self.graph_wanted = on_gpu  # until a capture worked or failed
+        self.side = torch.cuda.Stream(device) if on_gpu else None
         self.eager_steps = 0
 
     def set_total(self, steps: int) -> None:
@@ -65,62 +66,73 @@ class Stepper:
         weight = (torch.arange(recipe.n_points, device=self.device) < points).float()
         return prompts.xs, prompts.ys, weight / weight.sum() / recipe.batch_size
 
-    def accumulate(self) -> Tensor:
+    def gradients(self) -> Tensor:
         """Gradients of the batch, in pieces of ``micro`` prompts; returns the loss."""
+        self.model.zero_grad(set_to_none=True)
         xs, ys, weight = self.draw()
         loss = torch.zeros((), device=self.device)
         for x, y in zip(xs.split(self.micro), ys.split(self.micro), strict=True):
-            with torch.autocast(
-                self.device.type, self.precision.dtype, self.precision.dtype is not None, cache_enabled=False
-            ):
+            # No cache of cast weights: each is used once in a forward pass, and a cache does not go with graphs.
+            dtype = self.precision.dtype
+            with torch.autocast(self.device.type, dtype, dtype is not None, cache_enabled=False):
                 yhat = self.forward(x, y)
             piece = (((yhat.float() - y) ** 2) * weight).sum()
-            self.scaler.scale(piece).backward()
+            (piece * self.loss_scale.factor if self.loss_scale else piece).backward()
             loss += piece.detach()
         return loss
 
-    def body(self) -> None:
-        """The step itself; the same code runs eagerly and inside a graph."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        loss = self.accumulate()
+    def update(self, loss: Tensor) -> None:
+        """Clip, move the weights, keep the loss."""
+        gradients = [p.grad for p in self.parameters]
+        if self.loss_scale:
+            self.loss_scale.unscale(gradients)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        if self.loss_scale:
+            self.loss_scale.update(gradients, norm)
         optimizers.set_rate(self.optimizers, self.rate_factor())
         for optimizer in self.optimizers:
-            self.scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
-        self.scaler.update()
+            optimizer.step()
         self.ring.index_copy_(0, (self.t % RING).view(1), loss.view(1))
         self.t += 1
 
     def __call__(self) -> None:
+        if self.graph_wanted and self.eager_steps >= GRAPH_WARMUP:
+            self.capture()
         if self.graph is not None:
             self.graph.replay()
-            return
-        if not self.graph_tried and self.eager_steps >= GRAPH_WARMUP:
-            self.capture()
-            self()
-            return
-        try:
-            self.body()
-        except torch.OutOfMemoryError:
-            self.halve()
-            self()
-            return
-        except Exception as error:
-            if not self.compiled:
-                raise
-            self.compiled, self.forward = False, self.model
-            log.warning("torch.compile failed, going on without it: %s", str(error).splitlines()[0])
-            self()
-            return
+        elif self.graph_wanted:
+            # Steps before a capture run on a stream of their own, as CUDA graphs ask for.
+            main = torch.cuda.current_stream(self.device)
+            self.side.wait_stream(main)
+            with torch.cuda.stream(self.side):
+                self.eager()
+            main.wait_stream(self.side)
+        else:
+            self.eager()
+
+    def eager(self) -> None:
+        """One step without a graph. Where memory or the compiler fails, the gradients are taken anew."""
+        loss = None
+        while loss is None:
+            too_large = False
+            try:
+                loss = self.gradients()
+            except torch.OutOfMemoryError:
+                too_large = True
+            except Exception as error:
+                if self.forward is self.model:
+                    raise
+                self.forward = self.model
+                log.warning("the model is not compiled: %s", root_cause(error))
+            if too_large:  # not in the except clause: there the traceback still holds the activations
+                self.halve()
+        self.update(loss)
         self.eager_steps += 1
 
     def halve(self) -> None:
         """GPU memory was too small: half as many prompts at once, the same batch in the update."""
         if self.micro == 1:
-            raise torch.OutOfMemoryError("GPU memory is too small for a single prompt; take a smaller size.")
+            raise InputError("GPU memory is too small for a single prompt; take a smaller size or --device cpu.")
         self.micro = (self.micro + 1) // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -128,17 +140,19 @@ class Stepper:
 
     def capture(self) -> None:
         """Record the step once; replays launch it whole. Where that fails, say why and stay eager."""
-        self.graph_tried = True
-        torch.cuda.synchronize(self.device)
+        self.graph_wanted = False
+        main = torch.cuda.current_stream(self.device)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
-                self.body()
+                self.update(self.gradients())
         except Exception as error:  # capture fails in many ways, all of them survivable
+            torch.cuda.set_stream(main)  # a failed capture leaves its own stream behind as the current one
             torch.cuda.synchronize(self.device)
-            log.warning("eager steps: the step could not be captured (%s)", str(error).splitlines()[0])
+            log.warning("eager steps: the step could not be captured: %s", root_cause(error))
             return
         self.graph = graph
+        log.info("steps are replayed from one CUDA graph")
 
     def losses(self, since: int) -> list[float]:
         """Losses of the steps from ``since`` to now: the only place where the host waits for the device."""
@@ -151,12 +165,22 @@ class Stepper:
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, as flat tensors."""
         model = {f"model.{name}": p.detach() for name, p in self.model.state_dict().items()}
-        return {**model, **optimizers.state_tensors(self.optimizers), "step": self.t, "total": self.total}
+        scale = self.loss_scale.tensors() if self.loss_scale else {}
+        return {**model, **optimizers.state_tensors(self.optimizers), **scale, "step": self.t, "total": self.total}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from a state; the next step is bit for bit the one that would have come (on a CPU)."""
         weights = {name.removeprefix("model."): v for name, v in state.items() if name.startswith("model.")}
         self.model.load_state_dict(weights)
         optimizers.load_state_tensors(self.optimizers, state)
+        for name, tensor in (self.loss_scale.tensors() if self.loss_scale else {}).items():
+            tensor.copy_(state.get(name, tensor))  # absent where the earlier steps ran in another format
         self.t.copy_(state["step"])
         self.set_total(int(state["total"]))
+
+
+def root_cause(error: BaseException) -> str:
+    """The first line of the error that began it: what follows a failed capture or compilation says little."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

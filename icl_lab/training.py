@@ -76,6 +76,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("n_points", "steps", "batch_size", "warmup", "clip"):
             positive(name, getattr(self, name))
+        if self.lr is not None:
+            positive("lr", self.lr)
         if not 0 <= self.seed < 2**30:
             raise InputError(f"seed must be from 0 to 2**30 - 1, got {self.seed}.")
         check_optimizer(self.optimizer)
@@ -152,6 +154,8 @@ def train(
     Raises InputError for a folder that cannot be written or a state of another config, and Diverged (naming the step
     and the last good state) for a loss that is not finite. SIGINT and SIGTERM end the loop cleanly after the step.
     """
+    if minutes is not None:
+        positive("minutes", minutes)
     where = pick_device(device)
     precision = pick_precision(where, recipe.model_config().n_embd)
     log.info("device %s, %s", where, precision.reason)
@@ -161,6 +165,8 @@ def train(
     stepper = Stepper(recipe, model, where, precision)
     journal = Journal(folder, recipe, stepper, resume=resume, probe=probe, progress=progress, **intervals)
     budget = Budget(minutes, stepper) if minutes is not None and not journal.resumed else None
+    if journal.resumed:
+        log.info("going on from step %d of %d", journal.step, stepper.total_steps)
     step = journal.step
     with stop_signal() as stopped, journal:
         while step < stepper.total_steps and not stopped():
@@ -189,7 +195,6 @@ class Budget:
     WARMUP, TIMED = 5, 30
 
     def __init__(self, minutes: float, stepper: Stepper) -> None:
-        positive("minutes", minutes)
         self.end, self.stepper = time.monotonic() + 60 * minutes, stepper
         self.first: int | None = None
         self.timer = 0.0
