@@ -10,6 +10,10 @@ import typer
 from icl_lab.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="In-context learning, measured.")
+queue = typer.Typer(no_args_is_help=True, help="Many trainings on borrowed time; see GPU_QUEUE.md.")
+app.add_typer(queue, name="queue")
+LIST = typer.Option(None, "--list", help="The ordered list (TOML); default the course's own.")
+FOLDER = typer.Option("runs/queue", help="Folder of the queue: runs, states, logs.")
 
 
 @app.callback()
@@ -48,6 +52,55 @@ def ship(folder: str = typer.Argument(help="A finished run.")) -> None:
     from icl_lab import shipping
 
     print(shipping.ship(folder))
+
+
+@queue.command("run")
+def queue_run(
+    minutes: float = typer.Option(..., help="Length of the slice, everything included."),
+    list_file: str | None = LIST,
+    folder: str = FOLDER,
+    jobs: str = typer.Option("auto", help="Trainings side by side; auto measures once what is faster."),
+    device: str | None = typer.Option(None, help="cpu or cuda; default the best there is."),
+) -> None:
+    """Work on the list for so many minutes; killed at any moment, the same command goes on."""
+    from icl_lab.queue import runner
+
+    sys.exit(runner.run(minutes, list_file, folder, jobs, device))
+
+
+@queue.command("status")
+def queue_status(
+    list_file: str | None = LIST,
+    folder: str = FOLDER,
+    wait: float = typer.Option(0.0, help="Wait for the runner to end, so many seconds at most."),
+) -> None:
+    """What is done, what runs, what waits, with the errors beside the optimum's."""
+    from icl_lab.queue import status
+
+    print(status.status(list_file, folder, wait))
+
+
+@queue.command("pack")
+def queue_pack(
+    out: str = typer.Option(..., help="Folder for the parts and their manifest."),
+    list_file: str | None = LIST,
+    folder: str = FOLDER,
+) -> None:
+    """Put weights, cards and logs into at most 4 parts below 15 MB."""
+    from icl_lab.queue import packing
+
+    print("\n".join(map(str, packing.pack(out, list_file, folder))))
+
+
+@queue.command("join")
+def queue_join(
+    parts: str = typer.Argument(help="Folder of the parts and their manifest."),
+    out: str = typer.Option("runs/queue", help="Where the runs go."),
+) -> None:
+    """Verify the parts and put the trainings into place."""
+    from icl_lab.queue import joining
+
+    print("\n".join(map(str, joining.join(parts, out))))
 
 
 @app.command()
