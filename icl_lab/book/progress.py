@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -52,6 +53,7 @@ class Progress:
         if not (self.live and self.running):
             return
         parts = [f"{name[:24]} {index}/{cells}" for name, (index, cells) in self.running.items()]
-        self.out.write(f"  {time.monotonic() - self.began:4.0f} s | " + " | ".join(parts))
+        text = f"  {time.monotonic() - self.began:4.0f} s | " + " | ".join(parts)
+        self.out.write(text[: shutil.get_terminal_size().columns - 1])  # a wrapped line could not be wiped
         self.out.flush()
         self.drawn = True

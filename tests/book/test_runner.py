@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 from miniature import ONE, TWO, Miniature
 
 from icl_lab.book import build, cache, extension, kernel, runner
+from icl_lab.book.progress import Progress
 from icl_lab.errors import InputError
 
 PLAIN = ["# One", "n = 12 # parameters", "print('n is', n)"]
@@ -199,3 +201,21 @@ def test_the_recorder_notes_reads_only(tmp_path: Path, monkeypatch: pytest.Monke
     assert recorder.files == {data, "/home/someone/.cache/icl_lab/y.safetensors"}
     recorder.audit("os.scandir", (str(kernel.PACKAGE.parent / "checkpoints"),))
     assert recorder.folders == {str(kernel.PACKAGE.parent / "checkpoints")}
+
+
+def test_progress_moves_one_line_on_a_terminal_and_prints_plain_lines_in_a_log() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    log, terminal = io.StringIO(), Terminal()
+    for out in (log, terminal):
+        progress = Progress(out)
+        progress.start("01_one", 7)
+        progress.cell("01_one", 3)
+        progress.end("01_one", "2.0 s")
+    assert log.getvalue() == "  01_one: 7 cells ...\n  01_one: 2.0 s\n"
+    screen = terminal.getvalue().split("\x1b[2K")  # what is wiped, and what stays
+    assert "01_one 3/7" in screen[-2]
+    assert "\n" not in screen[-2]
+    assert screen[-1] == "  01_one: 2.0 s\n"
