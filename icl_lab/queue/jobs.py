@@ -19,7 +19,7 @@ from icl_lab.errors import InputError, positive, unknown
 from icl_lab.training import Recipe
 
 LIST = Path(__file__).with_name("list.toml")
-TYPES = {"str": str, "int": int, "float": (int, float)}
+TYPES = {"str": (str, "a text"), "int": (int, "a whole number"), "float": ((int, float), "a number")}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Job:
     @property
     def folder(self) -> str:
         """The run's folder below the queue's, named as ``icl-lab train`` names it: one config, one folder."""
-        return f"{self.training.size}-{self.training.name}-{self.training.run_id}"
+        length = f"-{self.minutes:g}min" if self.minutes else ""
+        return f"{self.training.size}-{self.training.name}-{self.training.run_id}{length}"
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,9 @@ def _entry(path: Path, kind: type, table: str, number: int, entry: dict[str, Any
     for key, value in entry.items():
         if key not in known:
             raise InputError(f"{where}: {unknown('key', key, known)}")
-        if isinstance(value, bool) or not isinstance(value, TYPES[known[key]]):
-            raise InputError(f"{where}: {key} must be {known[key]}, got {value!r}.")
+        accepted, expected = TYPES[known[key]]
+        if isinstance(value, bool) or not isinstance(value, accepted):
+            raise InputError(f"{where}: {key} must be {expected}, got {value!r}.")
     try:
         return kind(**entry)
     except InputError as error:

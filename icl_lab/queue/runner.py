@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from icl_lab import runs
@@ -218,8 +219,12 @@ class Runner:
                 work.process.wait()
 
     def reap_at_end(self) -> None:
-        """As reap, but nobody is adopted any more."""
-        for work in [work for work in self.works if not work.alive()]:
+        """As reap, but nobody is adopted any more; a worker that has said its last word counts as ended."""
+        for work in self.works[:]:
+            if work.alive() and work.phase not in ("done", "unfinished", "failed"):
+                continue
+            if work.process:
+                work.process.wait()
             self.works.remove(work)
             log.info("%s: %s", work.job.name, "done" if is_done(work.job, self.folder) else work.phase)
 
@@ -293,10 +298,8 @@ def check_jobs(jobs: str) -> int | None:
 
 def without_downloads(folder: Path) -> None:
     """A bare machine lacks the library that knows the user's cache, and can download nothing: name a cache for it."""
-    from importlib.util import find_spec
-
-    if find_spec("pooch") is None:
-        os.environ.setdefault("ICL_LAB_CACHE", str(folder / "cache"))
+    if find_spec("pooch") is None and not os.environ.get("ICL_LAB_CACHE"):
+        os.environ["ICL_LAB_CACHE"] = str(folder / "cache")
 
 
 @contextlib.contextmanager

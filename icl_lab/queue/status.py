@@ -31,8 +31,8 @@ def status(list_file: str | os.PathLike | None = None, folder: str | os.PathLike
     rows += [
         (str(i), job.name, job.length, *progress(job, folder / job.folder)) for i, job in enumerate(entries.jobs, 1)
     ]
-    rows += [("-", each.what, minutes(each.minutes), f"waits: {each.why}", "", "") for each in entries.waiting]
-    return "\n".join([headline(folder), *table(rows)])
+    later = [f"Waits ({each.why}): {each.what}" for each in entries.waiting]
+    return "\n".join([headline(folder), *table(rows), *later])
 
 
 def wait_for_runner(folder: Path, seconds: float) -> None:
@@ -104,10 +104,6 @@ def errors_of_card(card: dict[str, Any]) -> str:
     return "; ".join(texts)
 
 
-def minutes(number: float | None) -> str:
-    return f"{number:g} min" if number else ""
-
-
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Columns of equal width, as plain text."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -121,5 +117,10 @@ def markdown(entries: JobList) -> str:
         state = f"done: {job.done}" if job.done else "to do"
         lines.append(f"| {i} | `{job.name}`{f': {job.note}' if job.note else ''} | {job.length} | {state} |")
     for each in entries.waiting:
-        lines.append(f"| | {each.what} | {minutes(each.minutes)} | waits: {each.why} |")
+        length = f"{each.minutes:g} min" if each.minutes else ""
+        lines.append(f"| | {each.what} | {length} | waits: {each.why} |")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown(joblist.read()))
