@@ -73,6 +73,7 @@ class Runtime:
         return str(self.folder / "bin" / "python")
 
     def pip(self, *arguments: str) -> str:
+        arguments = (*arguments, "--no-compile") if arguments[0] == "install" else arguments  # half the time
         command = [self.python, "-m", "pip", "--disable-pip-version-check", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
