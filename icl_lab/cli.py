@@ -63,9 +63,9 @@ def queue_run(
     device: str | None = typer.Option(None, help="cpu or cuda; default the best there is."),
 ) -> None:
     """Work on the list for so many minutes; killed at any moment, the same command goes on."""
-    from icl_lab.queue import runner
+    from icl_lab.queue import slices
 
-    sys.exit(runner.run(minutes, list_file, folder, jobs, device))
+    sys.exit(slices.run(minutes, list_file, folder, jobs, device))
 
 
 @queue.command("status")

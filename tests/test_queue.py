@@ -19,7 +19,7 @@ from icl_lab import checkpoints
 from icl_lab.errors import InputError
 from icl_lab.files import sha256
 from icl_lab.journal import STATE
-from icl_lab.queue import jobs, joining, packing, runner, speed, status
+from icl_lab.queue import jobs, joining, packing, runner, slices, speed, status
 from icl_lab.queue.locks import LOCK, ORDER, Lock, holder, read_json, write_json
 from icl_lab.queue.results import UNFINISHED, last_note, read_state
 
@@ -38,7 +38,7 @@ def write_list(path: Path, *entries: dict[str, object], tail: str = "") -> Path:
     return path
 
 
-def until(condition, seconds: float = 120.0, what: str = "") -> None:
+def until(condition, seconds: float = 300.0, what: str = "") -> None:
     """Wait for something that another process does."""
     end = time.monotonic() + seconds
     while not condition():
@@ -88,7 +88,7 @@ def test_killed_twice_packed_joined_and_warm_started(tmp_path: Path, bare: None,
     a, b = queue / first.folder, queue / second.folder
 
     # A runner in a process of its own, killed as soon as its first training has left a state.
-    code = f"from icl_lab.queue.runner import run; run(9, {str(listing)!r}, {str(queue)!r}, '1', 'cpu', 64, 0.2)"
+    code = f"from icl_lab.queue.slices import run; run(9, {str(listing)!r}, {str(queue)!r}, '1', 'cpu', 64, 0.2)"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     until(lambda: (a / STATE).exists(), what="the first state")
     process.kill()
@@ -112,7 +112,7 @@ def test_killed_twice_packed_joined_and_warm_started(tmp_path: Path, bare: None,
 
     reached: list[int] = []
     with beside(kill):
-        assert runner.run(9, listing, queue, "1", "cpu", 64, 0.2) == 0
+        assert slices.run(9, listing, queue, "1", "cpu", 64, 0.2) == 0
     assert f"{first.name} goes on" in caplog.text
     steps = [json.loads(line)["step"] for line in (a / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
@@ -157,7 +157,7 @@ def test_killed_twice_packed_joined_and_warm_started(tmp_path: Path, bare: None,
 
     # On the same machine it goes on from its state; told to stop, runner and worker do so at once, without measuring.
     with beside(lambda: (until(lambda: last_note(c)["step"] > card["steps"]), os.kill(os.getpid(), signal.SIGTERM))):
-        assert runner.run(9, later, queue, "1", "cpu", 64, 0.2) == 0
+        assert slices.run(9, later, queue, "1", "cpu", 64, 0.2) == 0
     state = read_state(c)
     assert state.step > card["steps"]
     assert holder(c / LOCK) is None
@@ -250,14 +250,14 @@ def test_a_worker_that_keeps_dying_is_given_up_and_the_next_job_starts(tmp_path:
     monkeypatch.setattr(runner, "POLL", 0.01)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     caplog.set_level("INFO", "icl_lab.queue")
-    assert runner.run(1, listing, tmp_path / "q", "1", "cpu") == 1
+    assert slices.run(1, listing, tmp_path / "q", "1", "cpu") == 1
     assert caplog.text.count("was killed") == 2 * (runner.STARTS - 1)
     assert caplog.text.count("ended 3 times without a word") == 2
 
 
 def test_a_training_that_fails_says_why_and_is_not_repeated(tmp_path: Path, bare: None, caplog) -> None:
     listing = write_list(tmp_path / "l.toml", {"steps": 9, "lr": 1e30, "optimizer": "adam"})
-    assert runner.run(9, listing, tmp_path / "q", "1", "cpu", 64) == 1
+    assert slices.run(9, listing, tmp_path / "q", "1", "cpu", 64) == 1
     assert "failed: The " in caplog.text
     assert "finite" in caplog.text or "was nan" in caplog.text
     assert "failed: The " in status.status(listing, tmp_path / "q")
@@ -486,16 +486,16 @@ def test_bad_input_ends_before_anything_is_started(tmp_path: Path, monkeypatch) 
     listing = write_list(tmp_path / "l.toml", {"steps": 9})
     queue = tmp_path / "q"
     with pytest.raises(InputError, match="minutes must be greater than 0"):
-        runner.run(0, listing, queue)
+        slices.run(0, listing, queue)
     with pytest.raises(InputError, match="--jobs must be auto or a number from 1 on, got 0"):
-        runner.run(1, listing, queue, "0")
+        slices.run(1, listing, queue, "0")
     with pytest.raises(InputError, match="Unknown device 'tpu'"):
-        runner.run(1, listing, queue, device="tpu")
+        slices.run(1, listing, queue, device="tpu")
     with pytest.raises(InputError, match="Cannot read the list"):
-        runner.run(1, tmp_path / "none.toml", queue)
+        slices.run(1, tmp_path / "none.toml", queue)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write into the folder"):
-        runner.run(1, listing, tmp_path / "file")
+        slices.run(1, listing, tmp_path / "file")
     with pytest.raises(InputError, match="There is no folder"):
         packing.pack(tmp_path / "out", listing, tmp_path / "nowhere")
     with pytest.raises(InputError, match="wait must be 0 or more"):
@@ -507,7 +507,7 @@ def test_two_runners_do_not_fight(tmp_path: Path) -> None:
     lock = Lock(tmp_path / LOCK)
     assert lock.take()
     with pytest.raises(InputError, match=rf"Another runner \(process {os.getpid()}\)"):
-        runner.run(1, listing, tmp_path)
+        slices.run(1, listing, tmp_path)
     fake = tmp_path / "elsewhere"
     fake.mkdir()
     forge(fake, {"a": b"x"})
@@ -523,11 +523,11 @@ def test_a_warm_start_is_checked_before_anything_is_started(tmp_path: Path, monk
     monkeypatch.setenv("ICL_LAB_CACHE", "")
     missing = write_list(tmp_path / "l.toml", {"steps": 9, "warm_start": "standard/dens"})
     with pytest.raises(InputError, match="Unknown checkpoint 'standard/dens'"):
-        runner.run(1, missing, tmp_path / "q")
+        slices.run(1, missing, tmp_path / "q")
     other = tmp_path / "other" / fake_run(tmp_path / "other", {"steps": 9})
     shape = write_list(tmp_path / "m.toml", {"steps": 9, "warm_start": str(other), "size": "small"})
     with pytest.raises(InputError, match="cannot start small/dense_d5"):
-        runner.run(1, shape, tmp_path / "q")
+        slices.run(1, shape, tmp_path / "q")
 
 
 def test_waiting_for_a_runner_ends_with_it_or_with_the_time(tmp_path: Path, monkeypatch) -> None:

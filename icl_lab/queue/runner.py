@@ -1,4 +1,4 @@
-"""Divides a slice of time among the jobs of a list: first things first, and a clean end.
+"""Divides the time of a slice among the jobs of a list: first things first, and a clean end.
 
 The runner trains nothing itself. It starts one worker process per training, adopts workers that outlived an earlier
 runner, asks all to stop in time to write and measure what they have, and may itself be killed at any moment.
@@ -13,18 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
-from icl_lab import runs
 from icl_lab.checkpoints import CARD
-from icl_lab.errors import InputError, positive
 from icl_lab.files import writable_folder
 from icl_lab.journal import STATE
-from icl_lab.precision import pick_device
-from icl_lab.queue import jobs as joblist
 from icl_lab.queue.jobs import Job
 from icl_lab.queue.locks import (
     FOLDER,
@@ -39,16 +33,14 @@ from icl_lab.queue.locks import (
     read_json,
     write_json,
 )
-from icl_lab.queue.speed import environment, side_by_side
+from icl_lab.queue.speed import environment
 from icl_lab.queue.worker import BUSY
 
 log = logging.getLogger("icl_lab.queue")
 
 POLL = 0.5  # seconds between two looks at the workers
-RESERVE, RESERVE_SHARE = 90.0, 0.08  # seconds at the end for stopping and measuring; a share of short slices
 EARLY = 30.0  # on a GPU the next training starts so long before the present one ends: it compiles meanwhile
 SHORTEST = {"cuda": 45.0, "cpu": 5.0}  # with less time left a training is not even started
-MEASURE_FROM = 5.0  # minutes: in a shorter slice, measuring the speed side by side would cost too much
 STARTS = 3  # a worker that is killed is started again so often
 PATIENCE = 20.0  # seconds that workers have for writing their state when the runner itself is told to stop
 
@@ -232,99 +224,3 @@ class Runner:
 def is_done(job: Job, folder: Path) -> bool:
     """Whether the list says so, or the run folder has a finished checkpoint."""
     return bool(job.done) or (folder / job.folder / CARD).exists()
-
-
-def run(
-    minutes: float,
-    list_file: str | os.PathLike | None = None,
-    folder: str | os.PathLike = FOLDER,
-    jobs: str = "auto",
-    device: str | None = None,
-    n_prompts: int = 1280,
-    save_seconds: float = 30.0,
-) -> int:
-    """Work on the list for so many minutes, everything included; returns 1 if a job failed, else 0.
-
-    Raises InputError before anything is started: a list that is not right, minutes or jobs that are not positive, an
-    unknown device, a folder that cannot be written, a warm start that is missing or of another shape, and a folder in
-    which another runner works.
-    """
-    begin = time.time()
-    positive("minutes", minutes)
-    wanted = check_jobs(jobs)
-    cuda = pick_device(device).type == "cuda"
-    entries = joblist.read(list_file).jobs
-    folder = writable_folder(folder)
-    without_downloads(folder)
-    lock = Lock(folder / LOCK)
-    if not lock.take():
-        raise InputError(
-            f"Another runner (process {holder(folder / LOCK)}) works in {folder}; wait for it, stop it by SIGTERM, "
-            f"or take another --folder."
-        )
-    end = begin + 60 * minutes
-    train_end = end - min(RESERVE, RESERVE_SHARE * 60 * minutes)
-    with log_file(folder / QUEUE_LOG), signals() as stopped:
-        runner = Runner(entries, folder, device, cuda, train_end, end, n_prompts=n_prompts, save_seconds=save_seconds)
-        todo = runner.pending()
-        for job in todo:
-            if job.warm_start and not (folder / job.folder / STATE).exists():
-                runs.warm_weights(job.training)
-        about = {"began": begin, "minutes": minutes, "pid": os.getpid(), "ended": None}
-        write_json(folder / SLICE, about)
-        log.info("slice of %g minutes: %d of %d jobs to do", minutes, len(todo), len(entries))
-        runner.adopt()
-        if wanted:
-            runner.slots = runner.gain = wanted  # minutes by the clock, as nothing better is known
-        elif len(todo) > 1 and minutes >= MEASURE_FROM and not runner.works:
-            runner.slots, runner.gain = side_by_side(todo[0], "cuda" if cuda else "cpu", folder)
-        runner.loop(stopped)
-        runner.finish(stopped)
-        left = [job.name for job in entries if not is_done(job, folder)]
-        log.info("the slice is over; %s", f"not done: {'; '.join(left)}" if left else "every job is done")
-        write_json(folder / SLICE, about | {"ended": time.time()})
-    lock.release()
-    return 1 if runner.failed else 0
-
-
-def check_jobs(jobs: str) -> int | None:
-    """The number of processes side by side, None for auto."""
-    if str(jobs) == "auto":
-        return None
-    if not str(jobs).isdigit() or int(jobs) < 1:
-        raise InputError(f"--jobs must be auto or a number from 1 on, got {jobs}.")
-    return int(jobs)
-
-
-def without_downloads(folder: Path) -> None:
-    """A bare machine lacks the library that knows the user's cache, and can download nothing: name a cache for it."""
-    if find_spec("pooch") is None and not os.environ.get("ICL_LAB_CACHE"):
-        os.environ["ICL_LAB_CACHE"] = str(folder / "cache")
-
-
-@contextlib.contextmanager
-def log_file(path: Path) -> Iterator[None]:
-    """Within it everything the queue says also goes into the file, with the time of day."""
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    log.addHandler(handler)
-    level = log.level
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        log.removeHandler(handler)
-        handler.close()
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[list[int]]:
-    """Within it SIGINT and SIGTERM only leave their number in the list."""
-    caught: list[int] = []
-    previous = {s: signal.signal(s, lambda number, _: caught.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
