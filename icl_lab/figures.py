@@ -168,6 +168,7 @@ def plot_curves(
         )
         ax.fill_between(c.k, c.low, c.high, color=look.color, alpha=0.18, linewidth=0)
     ax.set_xlabel(EXAMPLES_LABEL)
+    ax.xaxis.get_major_locator().set_params(integer=True)  # no half examples
     ax.set_ylabel(ERROR_LABEL)
     if ylim is not None:
         ax.set_ylim(*ylim)
