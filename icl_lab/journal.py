@@ -53,7 +53,7 @@ class Journal:
         self.probes: list[dict[str, Any]] = []
         self.before = 0.0  # seconds that earlier processes of this training took
         self.step = 0
-        self.saved = 0
+        self.saved = self.noted = 0
         self.resumed = resume and self.folder is not None and (self.folder / STATE).exists()
         if self.resumed:
             self.read_state()
@@ -100,7 +100,7 @@ class Journal:
         self.bar.update(len(new))
         now = time.monotonic()
         self.next_look = now + LOOK_SECONDS
-        if self.losses and (last or now >= self.next_probe):
+        if self.step > self.noted and (last or now >= self.next_probe):
             self.note()
             self.next_probe = time.monotonic() + self.probe_seconds
         if last or now >= self.next_save:
@@ -132,6 +132,7 @@ class Journal:
             **numbers,
         }
         self.probes.append(entry)
+        self.noted = self.step
         self.bar.set_postfix(
             {"loss": f"{entry['loss']:.4f}", **{k: f"{v:.3f}" for k, v in numbers.items()}}, refresh=False
         )
@@ -159,7 +160,7 @@ class Journal:
             raise InputError(f"{path} belongs to another configuration than {self.recipe.name}'s; take another folder.")
         self.stepper.load(state)
         self.before = float(header["seconds"])
-        self.step = self.saved = int(state["step"])
+        self.step = self.saved = self.noted = int(state["step"])
 
     def trim_log(self) -> None:
         """Keep the lines up to the step we start from: what came after it will come again."""

@@ -98,7 +98,7 @@ def build(model: nn.Module, name: str, lr: float, device: torch.device) -> list[
         optimizers.append(Muon(blocks, lr=torch.tensor(lr, device=device), dtype=dtype))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["base_lr"] = float(group["lr"])
+            group["base_lr"] = lr
     return optimizers
 
 

@@ -80,8 +80,7 @@ class LossScale:
         finite = norm.isfinite()
         for gradient in gradients:
             gradient.masked_fill_(~finite, 0.0)
-        # No torch.where here: it copies plain numbers to the device, which breaks a capture.
-        self.good.add_(1).mul_(finite)
-        patient = self.good >= self.PATIENCE  # only ever after a good step
-        self.factor.mul_(0.5 + 0.5 * finite + 1.0 * patient)
-        self.good.mul_(~patient)
+        good = torch.where(finite, self.good + 1, 0.0)
+        patient = good >= self.PATIENCE
+        self.factor.mul_(torch.where(patient, 2.0, torch.where(finite, 1.0, 0.5)))
+        self.good.copy_(torch.where(patient, 0.0, good))

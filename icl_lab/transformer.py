@@ -149,7 +149,7 @@ class Transformer(nn.Module):
         return self
 
     def tokens(self, xs: Tensor, ys: Tensor) -> Tensor:
-        """xs (B, T, d) and ys (B, T) -> (B, n_tokens, token_width). The last y never enters."""
+        """xs (B, T, d) and ys (B, T) -> (B, n_tokens, token_width)."""
         B, T, d = xs.shape
         xs = xs / self.config.input_scale
         if self.config.tokens == "pair":
