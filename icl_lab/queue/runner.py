@@ -21,14 +21,10 @@ from icl_lab.files import writable_folder
 from icl_lab.journal import STATE
 from icl_lab.queue.jobs import Job
 from icl_lab.queue.locks import (
-    FOLDER,
     LOCK,
     ORDER,
     PHASE,
-    QUEUE_LOG,
-    SLICE,
     WORKER_LOG,
-    Lock,
     holder,
     read_json,
     write_json,
