@@ -13,8 +13,9 @@ from icl_lab.files import sha256, write_atomic
 INDEX = Path(__file__).with_name("shipped.json")
 
 
-def make_index(root: Path = checkpoints.CLONE) -> dict[str, dict[str, str]]:
-    """Name -> file -> sha256, of every checkpoint folder below root, language models included."""
+def make_index(root: Path | None = None) -> dict[str, dict[str, str]]:
+    """Name -> file -> sha256, of every checkpoint folder below root (the clone's), language models included."""
+    root = root or checkpoints.CLONE
     folders = sorted(card.parent for card in root.glob(f"*/*/{checkpoints.CARD}"))
     return {
         folder.relative_to(root).as_posix(): {
