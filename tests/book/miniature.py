@@ -86,7 +86,7 @@ class Miniature:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=300,
         )
         return Outcome(ended.returncode, ended.stdout)
 
