@@ -83,14 +83,15 @@ class Runtime:
 
 def make(python: str, version: str) -> Runtime:
     """The environment for one Python; kept under ``.book`` until the list changes."""
-    name = f"{version}-{hashlib.sha256(LIST.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]}"
-    folder = ROOT / ".book" / "colab" / name
+    shelf = ROOT / ".book" / "colab"
+    folder = shelf / f"{version}-{hashlib.sha256(LIST.read_bytes()).hexdigest()[:12]}"
     has_torch = version == f"{sys.version_info[0]}.{sys.version_info[1]}"
     runtime = Runtime(folder, version, has_torch)
     if (folder / "made").exists():
         runtime.pip("uninstall", "--yes", "--quiet", "icl-lab")
         return runtime
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in shelf.glob(f"{version}-*"):
+        shutil.rmtree(old, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     there = pins(version)
     wanted = [name for name in needed() if name != "torch"] + ["ipykernel", "ipython", "setuptools", "pip"]
