@@ -138,8 +138,6 @@ def subplots(rows: int = 1, cols: int = 1, width: float = WIDTH, height: float =
     with style():
         fig = Figure(figsize=(width, height), layout="constrained")
         axes = fig.subplots(rows, cols, **options)
-        for ax in fig.axes:
-            ax.tick_params(labelsize=RC["xtick.labelsize"])  # ticks to come are made outside this context
     return fig, axes
 
 

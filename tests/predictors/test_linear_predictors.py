@@ -26,6 +26,11 @@ def degenerate(kind):
     xs, ys = torch.randn(20, 14, 5, generator=g), torch.randn(20, 14, generator=g)
     if kind == "repeated":
         xs[:, 1], xs[:, 4], xs[:, 9] = xs[:, 0], -2 * xs[:, 2], xs[:, 0]
+    elif kind == "repeated up to float32":
+        xs[:, 1], xs[:, 4] = xs[:, 0] / 3, xs[:, 2] * 0.7 + xs[:, 3] * 1.3
+    elif kind == "nearly repeated":
+        xs[:, 1:4] = xs[:, :1] + 1e-3 * xs[:, 1:4]
+        ys = (xs.double() @ torch.ones(5, dtype=torch.float64)).float()
     elif kind == "zero":
         xs[:, 0] = xs[:, 3] = 0
         xs[:5] = 0
@@ -38,11 +43,34 @@ def degenerate(kind):
     return xs, ys
 
 
-@pytest.mark.parametrize("kind", ["plain", "repeated", "zero", "subspace", "one dimension", "huge and tiny"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "plain",
+        "repeated",
+        "repeated up to float32",
+        "nearly repeated",
+        "zero",
+        "subspace",
+        "one dimension",
+        "huge and tiny",
+    ],
+)
 def test_least_squares_is_lstsq_on_every_prefix(kind):
     xs, ys = degenerate(kind)
     expected = by_lstsq(xs, ys)
     np.testing.assert_allclose(LeastSquares()(xs, ys), expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+def test_directions_seen_many_times_over_stay_seen():
+    """Inputs within 1e-3 of each other, exactly linear outputs, all in float64: rounding must not pile up."""
+    g = torch.Generator().manual_seed(4)
+    xs = torch.randn(200, 1, 8, generator=g).double() + 1e-3 * torch.randn(200, 9, 8, generator=g).double()
+    w = torch.randn(200, 8, 1, generator=g).double()
+    ys = (xs @ w)[..., 0]
+    out = LeastSquares()(xs, ys)
+    assert out.dtype == torch.float64
+    assert (out - ys)[:, -1].abs().max() < 1e-11
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0])

@@ -8,7 +8,7 @@ from scipy import stats
 from icl_lab.errors import InputError
 from icl_lab.evaluation import icl_curve
 from icl_lab.functions import Line, Sinusoid
-from icl_lab.predictors import LeastSquares, SinusoidBayes
+from icl_lab.predictors import LeastSquares, SinusoidBayes, sinusoid_limit
 from icl_lab.predictors.sinusoid import frequency_grid, log_prior, quadrature
 
 LAW = stats.gamma(6, scale=1 / 6)
@@ -91,6 +91,33 @@ def test_error_is_zero_from_four_examples_on():
     assert (np.diff(curve.mean[:5]) < 0).all()
     assert 0.1 < curve.at(3) < 0.3
     assert curve.mean[4:].max() < 1e-5
+
+
+def test_close_inputs_leave_doubt_that_later_examples_remove():
+    """Three inputs within 0.02 leave the frequency in doubt; the fit must follow what comes after."""
+    g = torch.Generator().manual_seed(1)
+    task = Sinusoid().sample(300, 1, 5).task
+    xs = 8 * torch.rand(300, 12, 1, generator=g) - 4
+    xs[:, 1:3] = xs[:, :1] + torch.tensor([0.01, 0.02])[:, None]
+    ys = Sinusoid().values(task, xs)
+    error = (SinusoidBayes()(xs, ys) - ys).abs()
+    assert error[:, 6:].max() < 1e-4
+    assert error[:, 3:5].max() > 0.01  # the case is as hard as meant
+
+
+def test_roots_that_share_a_cell_are_found(monkeypatch):
+    p = Sinusoid().sample(3000, 3, 12)
+    x, y = p.xs[..., 0].double(), p.ys.double()
+    monkeypatch.setattr(sinusoid_limit, "CELLS", 200)
+    coarse, coarse_valid = sinusoid_limit._candidates(x, y, 8.0)
+    monkeypatch.setattr(sinusoid_limit, "CELLS", 6400)
+    fine, fine_valid = sinusoid_limit._candidates(x, y, 8.0)
+    assert (coarse_valid.sum(1) != fine_valid.sum(1)).sum() <= 1
+    sums = [torch.where(valid, w, 0.0).sum(1) for w, valid in ((coarse, coarse_valid), (fine, fine_valid))]
+    assert ((sums[0] - sums[1]).abs() > 1e-6).sum() <= 1
+    gap = (fine - p.task["w"].double()[:, None]).abs().masked_fill(~fine_valid, 9.0).min(1).values
+    assert gap.median() < 1e-6  # the true frequency is among them
+    assert (gap < 0.01).double().mean() > 0.999
 
 
 @pytest.mark.parametrize("w", [0.02, 0.2, 3.0, 6.0])
