@@ -55,7 +55,7 @@ def headline(folder: Path) -> str:
         left = about["minutes"] - (time.time() - about["began"]) / 60
         return f"A runner (process {pid}) works in {folder}: {max(0, left):.1f} of {about['minutes']:g} minutes left."
     if not about:
-        return f"No slice has been run in {folder}."
+        return f"No slice has been run in {folder} on this machine."
     if about.get("ended") is None:
         return f"The runner of {folder} was killed; `icl-lab queue run` goes on."
     return f"No runner works in {folder}; the last slice took {(about['ended'] - about['began']) / 60:.1f} minutes."
@@ -96,10 +96,10 @@ def errors(note: dict[str, Any]) -> str:
 
 
 def errors_of_card(card: dict[str, Any]) -> str:
-    """Errors of a measured card at half of d and at d (or as far as its prompts reach), class by class."""
-    dim, texts = card["model"]["dim"], []
+    """Errors of a measured card at half of d and at d (4 at least, and as far as its prompts reach), class by class."""
+    dim, texts = max(4, card["model"]["dim"]), []
     for name, curve in card["curves"].items():
-        ks = sorted({k for k in (max(1, dim // 2), max(2, dim)) if k in curve["k"]})
+        ks = [k for k in (dim // 2, dim) if k in curve["k"]]
         texts.append(f"{name} " + ", ".join(f"k={k} {curve['mean'][k]:.3f} ({curve['optimum'][k]:.3f})" for k in ks))
     return "; ".join(texts)
 
