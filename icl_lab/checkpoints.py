@@ -107,8 +107,10 @@ def cache() -> Path:
     """The user's cache: ICL_LAB_CACHE, or the usual place of the operating system."""
     if os.environ.get("ICL_LAB_CACHE"):
         return Path(os.environ["ICL_LAB_CACHE"])
-    import pooch
-
+    try:
+        import pooch
+    except ImportError:  # a bare machine that only trains; nothing is downloaded there
+        return Path.home() / ".cache" / "icl_lab"
     return Path(pooch.os_cache("icl_lab"))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from icl_lab.errors import unknown
 from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
 from icl_lab.functions.curves import INPUT_STD
-from icl_lab.training import Recipe
+from icl_lab.training import Curriculum, Recipe
 
 ALL: dict[str, Recipe] = {}
 
@@ -30,6 +30,23 @@ _add(Recipe("line_sine", Mixture((Line(), Sinusoid())), n_points=41, steps=5000,
 _add(Recipe("dense", DenseLinear(20), n_points=41, steps=6_000, lr=4e-3))
 _add(Recipe("sparse2", SparseLinear(20, nonzeros=2), n_points=41, steps=40_000))
 _add(Recipe("dense_sparse2", Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))), n_points=41, steps=80_000))
+
+
+# The same mixture by Garg et al.'s choices: tokens, init, optimizer and curriculum. Shows what hangs on ours. Paper:
+# arXiv 2208.01066, which trains for 500,000 steps.
+_add(
+    Recipe(
+        "dense_sparse2_garg",
+        Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))),
+        n_points=41,
+        steps=500_000,
+        size="standard",
+        optimizer="adam",
+        tokens="interleaved",
+        init_std=0.02,
+        curriculum=Curriculum(),
+    )
+)
 
 
 def get(name: str) -> Recipe:

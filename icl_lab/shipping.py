@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from icl_lab import checkpoints
+from icl_lab.errors import InputError
 from icl_lab.files import sha256, write_atomic
 
 INDEX = Path(__file__).with_name("shipped.json")
@@ -30,8 +31,15 @@ def write_index() -> None:
 
 
 def ship(run: str | os.PathLike) -> Path:
-    """Copy a finished run to checkpoints/<size>/<recipe>, after checking that it loads, and renew the index."""
+    """Copy a finished run to checkpoints/<size>/<recipe>, after checking that it loads, and renew the index.
+
+    Raises InputError for a run that is not finished: its learning rate had not come down.
+    """
     predictor = checkpoints.load(run)
+    if not predictor.card.get("finished", True):
+        raise InputError(
+            f"{run} is not finished ({predictor.card['steps']} steps done); only finished runs are shipped."
+        )
     folder = checkpoints.CLONE / predictor.card["name"]
     folder.mkdir(parents=True, exist_ok=True)
     for file in (checkpoints.WEIGHTS, checkpoints.CARD):
