@@ -6,7 +6,10 @@ The job comes as JSON on standard input; progress and the outcome go, one marked
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 from jupyter_client import AsyncKernelManager
@@ -89,5 +92,13 @@ def source_cell(output: Path, index: int) -> int:
     return index - sum("injected-parameters" in names for names in ran[:index])
 
 
+def end_with(parent: int) -> None:
+    """End this process when the build that started it is gone, killed say; its kernel then ends by itself too."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     run(json.load(sys.stdin))

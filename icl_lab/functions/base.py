@@ -43,6 +43,8 @@ class FunctionClass:
 
     def __post_init__(self) -> None:
         positive("dim", self.dim)
+        if self.dim != int(self.dim):
+            raise InputError(f"dim must be a whole number, got {self.dim}.")
         if self.noise < 0:
             raise InputError(f"noise must be a standard deviation >= 0, got {self.noise}.")
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_lab.errors import InputError
 from icl_lab.functions.base import FunctionClass, check_scale
 from icl_lab.functions.random import Streams
 
@@ -28,6 +29,11 @@ class _OneDimensional(FunctionClass):
     """Inputs uniform on (-5, 5), in raw units; transformers divide by INPUT_STD themselves."""
 
     dim: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dim != 1:
+            raise InputError(f"{type(self).__name__} has inputs of one coordinate, got dim={self.dim}.")
 
     def draw_inputs(self, streams: Streams, n_prompts: int, n_points: int) -> Tensor:
         return HALF_WIDTH * (2.0 * streams.inputs.uniform(n_prompts, n_points, 1) - 1.0)

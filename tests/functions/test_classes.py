@@ -77,6 +77,8 @@ def test_mixture_draws_its_classes_and_records_them():
     ("make", "said"),
     [
         (lambda: DenseLinear(dim=0), "dim must be greater than 0, got 0"),
+        (lambda: DenseLinear(dim=2.5), "dim must be a whole number, got 2.5"),
+        (lambda: Sinusoid(3), "Sinusoid has inputs of one coordinate, got dim=3"),
         (lambda: DenseLinear(noise=-1), "noise must be a standard deviation >= 0, got -1"),
         (lambda: DenseLinear(scale="big"), "'unit' or 'raw', got 'big'"),
         (lambda: SparseLinear(dim=3, nonzeros=4), "nonzeros=4 with dim=3"),
