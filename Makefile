@@ -25,7 +25,8 @@ lint: $(STAMP)
 	$(BIN)/python -m icl_lab.book.notebooks
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.learners
 
 .venv: $(STAMP)
 

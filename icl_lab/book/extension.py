@@ -88,7 +88,10 @@ def run_chapters(app: Sphinx) -> None:
     bad = []
     try:
         notebooks = [path for path in pages_of(app) if path.suffix == ".ipynb"]
-        jobs = int(os.environ["ICL_LAB_BOOK_JOBS"]) if os.environ.get("ICL_LAB_BOOK_JOBS") else None
+        asked = os.environ.get("ICL_LAB_BOOK_JOBS", "")
+        if asked and not asked.isdecimal():
+            raise InputError(f"ICL_LAB_BOOK_JOBS must be a whole number, got '{asked}'.")
+        jobs = int(asked) if asked else None
         wanted = runner.select(notebooks, only)
     except InputError as error:
         stop([str(error)])
