@@ -12,8 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 
@@ -127,8 +132,8 @@ def stand_in(site: Path, version: str) -> None:
     (info / "RECORD").write_text("")
 
 
-def snapshot(folder: Path) -> str:
-    """Commit the working tree as it is now to a new repository; returns the address that pip can install from."""
+def snapshot(folder: Path) -> Path:
+    """Commit the working tree as it is now to a new repository in ``folder``."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -140,11 +145,37 @@ def snapshot(folder: Path) -> str:
     who = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     for command in (["init", "--quiet"], ["add", "--all", "--force"], [*who, "commit", "--quiet", "-m", "Snapshot"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    return f"git+file://{folder}"
+    return folder
 
 
-def run(runtime: Runtime, notebook: nbformat.NotebookNode, source: str, folder: Path, parameters: dict) -> dict:
-    """Run a notebook alone in an empty folder, with a kernel of ``runtime``. Returns the worker's last report."""
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder as the repository's files are served, for downloads of checkpoints. Yields the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def run(runtime: Runtime, notebook: nbformat.NotebookNode, snapshot: Path, folder: Path, parameters: dict) -> dict:
+    """Run a notebook alone in an empty folder, with a kernel of ``runtime``. Returns the worker's last report.
+
+    The package comes from ``snapshot`` by git, checkpoints from there by HTTP.
+    """
+    with serve(snapshot) as mirror:
+        return _run(runtime, notebook, f"git+file://{snapshot}", mirror, folder, parameters)
+
+
+def _run(
+    runtime: Runtime, notebook: nbformat.NotebookNode, source: str, mirror: str, folder: Path, parameters: dict
+) -> dict:
     kernel = folder / "jupyter" / "kernels" / "colab"
     kernel.mkdir(parents=True)
     argv = [runtime.python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -168,8 +199,7 @@ def run(runtime: Runtime, notebook: nbformat.NotebookNode, source: str, folder: 
         "HOME": str(folder / "home"),
         "JUPYTER_PATH": str(folder / "jupyter"),
         "ICL_LAB_SOURCE": source,
-        # Without a network: what would be downloaded lies in the cache already, and is verified all the same.
-        "ICL_LAB_CACHE": str(Path(source.removeprefix("git+file://")) / "checkpoints"),
+        "ICL_LAB_RAW": mirror,
         "OMP_NUM_THREADS": "1",
     }
     ended = subprocess.run(

@@ -65,7 +65,7 @@ def environment(version: str) -> colab.Runtime:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return colab.snapshot(tmp_path_factory.mktemp("snapshot"))
 
 
@@ -79,7 +79,7 @@ def assert_one_line_more(before: list[str], after: list[str]) -> None:
 
 @asked_for
 @pytest.mark.parametrize("version", OTHERS)
-def test_cell_0_and_all_imports(version: str, source: str, tmp_path: Path) -> None:
+def test_cell_0_and_all_imports(version: str, source: Path, tmp_path: Path) -> None:
     """On Colab's Pythons, with its pins: the package installs, and every module imports but for torch itself."""
     runtime = environment(version)
     before = runtime.freeze()
@@ -92,11 +92,11 @@ def test_cell_0_and_all_imports(version: str, source: str, tmp_path: Path) -> No
 
 
 @asked_for
-def test_chapters_run_alone(source: str, tmp_path: Path) -> None:
+def test_chapters_run_alone(source: Path, tmp_path: Path) -> None:
     """The whole chapter, torch included, beside Colab's other pins (torch is the one of the book's environment)."""
-    chapters = notebooks.chapters() if ASKED == "all" else notebooks.chapters()[:1]
-    if not chapters:
-        pytest.skip("there is no chapter yet")
+    one = "07_"  # it trains, it downloads checkpoints, it draws
+    chapters = [path for path in notebooks.chapters() if ASKED == "all" or path.name.startswith(one)]
+    assert chapters
     for path in chapters:
         runtime = environment(OWN)
         before = runtime.freeze()
