@@ -18,19 +18,23 @@ def _add(recipe: Recipe) -> None:
 
 
 # Dense linear functions in five dimensions: the training that the reader runs. Paper: Garg et al. 2022 (their toy
-# setting, d=5, 11 points). Command: icl-lab train dense_d5 --size tiny. About a minute on one core.
+# setting, d=5, 11 points). Command: icl-lab train dense_d5. About a minute on one core; error .03 at k=10.
 _add(Recipe("dense_d5", DenseLinear(5), n_points=11, steps=2600, size="tiny"))
 
 # Lines, sinusoids and both: the first model selection. Paper: arXiv 2311.00871 (the classes; the laws are ours).
+# Command: icl-lab train line_sine. 5 to 10 minutes on one core; error at k=10 .003 on lines and .1 on sinusoids.
 _add(Recipe("line", Line(), n_points=41, steps=4000, size="tiny", input_scale=INPUT_STD))
 _add(Recipe("sine", Sinusoid(), n_points=41, steps=3000, size="tiny", input_scale=INPUT_STD))
 _add(Recipe("line_sine", Mixture((Line(), Sinusoid())), n_points=41, steps=5000, size="tiny", input_scale=INPUT_STD))
 
-# The research's own setting, d=20 and 41 points. Papers: Garg et al. 2022 (dense), arXiv 2311.00871 (sparse, mixture).
+# Dense functions in the research's own dimension. Paper: Garg et al. 2022. Command: icl-lab train dense --size small.
+# Half an hour on one core; error .49 at k=10 (least squares .49), .09 at k=20, .002 at k=40.
 _add(Recipe("dense", DenseLinear(20), n_points=41, steps=6_000, lr=4e-3))
+
+# Two of twenty, and the mixture. Paper: arXiv 2311.00871. Not trained to the end yet: time and error are open, and
+# plain training stays on the least-squares curve for tens of thousands of steps.
 _add(Recipe("sparse2", SparseLinear(20, nonzeros=2), n_points=41, steps=40_000))
 _add(Recipe("dense_sparse2", Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))), n_points=41, steps=80_000))
-
 
 # The same mixture by Garg et al.'s choices: tokens, init, optimizer and curriculum. Shows what hangs on ours. Paper:
 # arXiv 2208.01066, which trains for 500,000 steps.
