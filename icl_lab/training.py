@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError, positive
@@ -30,6 +31,8 @@ from icl_lab.step import Stepper
 from icl_lab.transformer import Config, Transformer
 
 log = logging.getLogger("icl_lab")
+
+ONE_THREAD_BELOW = 128  # wide: the matrices of a narrower model are so small that threads only wait for each other
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ def train(
     if journal.resumed:
         log.info("going on from step %d of %d", journal.step, stepper.total_steps)
     step = journal.step
-    with stop_signal() as stopped, journal:
+    narrow = where.type == "cpu" and model.config.n_embd < ONE_THREAD_BELOW
+    with stop_signal() as stopped, threads(1 if narrow else torch.get_num_threads()), journal:
         while step < stepper.total_steps and not stopped():
             stepper()
             step += 1
@@ -212,6 +216,17 @@ class Budget:
             total = step + max(0, int(0.97 * rate * (self.end - time.monotonic())))
             log.info("%.1f steps a second: %d steps fit into the time", rate, total)
             self.stepper.set_total(total)
+
+
+@contextlib.contextmanager
+def threads(n: int) -> Iterator[None]:
+    """So many threads of torch within it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

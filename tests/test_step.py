@@ -189,8 +189,8 @@ def test_format_on_a_gpu_follows_its_compute_capability(monkeypatch, capability,
 def test_format_on_a_cpu(monkeypatch):
     for known, width, dtype in (
         ({"avx512_bf16": True}, 256, torch.bfloat16),
-        ({"amx_bf16": True}, 128, torch.bfloat16),
-        ({"avx512_bf16": True}, 64, None),
+        ({"amx_bf16": True}, 64, torch.bfloat16),
+        ({"avx512_bf16": True}, 32, None),
         ({"avx2": True}, 256, None),
     ):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known, raising=False)

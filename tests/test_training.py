@@ -92,6 +92,16 @@ def test_given_weights_are_where_it_begins(nano):
         torch.testing.assert_close(w, source[name])
 
 
+def test_narrow_models_train_on_one_thread(nano):
+    during = []
+    torch.set_num_threads(2)
+    try:
+        quiet_train(nano(steps=1), probe=lambda model: during.append(torch.get_num_threads()) or {})
+        assert (during, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(1)
+
+
 # ---------------------------------------------------------------- interruptions
 
 CHILD = """
