@@ -25,8 +25,7 @@ lint: $(STAMP)
 	$(BIN)/python -m icl_lab.book.notebooks
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.step
-	$(BIN)/python -m benchmarks.learners
+	$(BIN)/python -m benchmarks.run
 
 .venv: $(STAMP)
 
