@@ -5,10 +5,11 @@ Names say what is trained on; d = 20 unless the name says otherwise. A checkpoin
 
 from __future__ import annotations
 
+from icl_lab.curriculum import Curriculum
 from icl_lab.errors import unknown
 from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
 from icl_lab.functions.curves import INPUT_STD
-from icl_lab.training import Curriculum, Recipe
+from icl_lab.training import Recipe
 
 ALL: dict[str, Recipe] = {}
 

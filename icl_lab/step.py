@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icl_lab import optimizers
 from icl_lab.errors import InputError
-from icl_lab.functions import training_seed
+from icl_lab.functions import Stage, training_seed
 from icl_lab.precision import LossScale, Precision
 from icl_lab.transformer import Transformer
 
@@ -61,10 +61,15 @@ class Stepper:
         """xs, ys and the loss weight of every position (a curriculum hides the late ones at first)."""
         recipe = self.recipe
         seed = training_seed(recipe.seed, self.t)
-        dims, points = recipe.curriculum.at(self.t) if recipe.curriculum else (None, recipe.n_points)
-        prompts = recipe.function_class.sample(recipe.batch_size, recipe.n_points, seed, self.device, active_dims=dims)
-        weight = (torch.arange(recipe.n_points, device=self.device) < points).float()
-        return prompts.xs, prompts.ys, weight / weight.sum() / recipe.batch_size
+        stage = recipe.curriculum.at(self.t, self.total) if recipe.curriculum else Stage()
+        prompts = recipe.function_class.sample(recipe.batch_size, recipe.n_points, seed, self.device, stage)
+        xs, ys, n = prompts.xs, prompts.ys, recipe.n_points
+        weight = torch.ones(n, device=self.device)
+        if stage.points is not None:
+            weight = (torch.arange(n, device=self.device) < stage.points).float()
+            if self.device.type == "cpu":  # shapes may change here: what does not count is not computed
+                n = min(n, int(stage.points))
+        return xs[:, :n], ys[:, :n], weight[:n] / weight.sum() / recipe.batch_size
 
     def gradients(self) -> Tensor:
         """Gradients of the batch, in pieces of ``micro`` prompts; returns the loss."""

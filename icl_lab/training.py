@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_lab.curriculum import Curriculum, SignsFirst
 from icl_lab.errors import InputError, positive
 from icl_lab.functions import FunctionClass, Mixture
 from icl_lab.journal import Journal
@@ -33,26 +34,6 @@ from icl_lab.transformer import Config, Transformer
 log = logging.getLogger("icl_lab")
 
 ONE_THREAD_BELOW = 128  # wide: the matrices of a narrower model are so small that threads only wait for each other
-
-
-@dataclass(frozen=True)
-class Curriculum:
-    """Garg et al.'s schedule by masks at fixed shape: coordinates and points grow until the prompt is whole.
-
-    Defaults are theirs for linear functions at d=20: 5 coordinates and 11 points at first, one more coordinate and two
-    more points every 2,000 steps. While it lasts the curriculum is part of the training law.
-    """
-
-    dims: int = 5
-    points: int = 11
-    every: int = 2000
-    dims_step: int = 1
-    points_step: int = 2
-
-    def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Active coordinates and points at step t; masks ignore what exceeds the prompt."""
-        stage = t // self.every
-        return self.dims + self.dims_step * stage, self.points + self.points_step * stage
 
 
 @dataclass(frozen=True)
@@ -72,7 +53,7 @@ class Recipe:
     tokens: str = "pair"
     input_scale: float = 1.0
     init_std: float | None = None
-    curriculum: Curriculum | None = None
+    curriculum: Curriculum | SignsFirst | None = None
     seed: int = 0
     warm_start: str | None = None  # name or folder of the checkpoint whose weights it began from
 

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from icl_lab import journal, training
+from icl_lab.curriculum import Curriculum
 from icl_lab.errors import InputError
 from icl_lab.functions import DenseLinear, SparseLinear
 from icl_lab.journal import LOG, STATE, Diverged
@@ -310,7 +311,7 @@ def test_run_ids_are_hashes_of_the_configuration(nano):
             nano(tokens="interleaved"),
             replace(nano(), function_class=DenseLinear(2, scale="raw")),
             replace(nano(), function_class=SparseLinear(2, nonzeros=2)),
-            replace(nano(), curriculum=training.Curriculum()),
+            replace(nano(), curriculum=Curriculum()),
         )
     }
     assert len(ids) == 7

@@ -1,6 +1,6 @@
 """Function classes: laws of prompts. ``fc.sample(n_prompts, n_points, seed, device) -> Prompts``."""
 
-from icl_lab.functions.base import FunctionClass, Prompts
+from icl_lab.functions.base import FunctionClass, Prompts, Stage
 from icl_lab.functions.curves import Line, Sinusoid
 from icl_lab.functions.linear import DenseLinear, SparseLinear
 from icl_lab.functions.mixture import Mixture
@@ -14,5 +14,6 @@ __all__ = [
     "Prompts",
     "Sinusoid",
     "SparseLinear",
+    "Stage",
     "training_seed",
 ]

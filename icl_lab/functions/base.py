@@ -31,6 +31,23 @@ class Prompts:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Where a curriculum stands: how the law of a training differs from the stated one for the time being.
+
+    Every field is a number or a 0-dimensional tensor on the device; None leaves that part of the law as it is.
+    """
+
+    dims: int | Tensor | None = None  # inputs beyond the first so many coordinates are zero
+    points: int | Tensor | None = None  # only so many positions of a prompt count in the loss
+    softness: float | Tensor | None = None  # sparse coefficients: 0 are signs, 1 are Gaussian, linear in between
+    first: int = 0  # the component of a mixture that comes first, and
+    share: float | Tensor | None = None  # how much of the stated mixture there is: 0 none, 1 all
+
+
+STATED = Stage()
+
+
+@dataclass(frozen=True)
 class FunctionClass:
     """A law of functions with inputs of ``dim`` coordinates.
 
@@ -56,7 +73,7 @@ class FunctionClass:
         """(B, T, d), here standard normal."""
         return streams.inputs.normal(n_prompts, n_points, self.dim)
 
-    def draw_task(self, streams: Streams, n_prompts: int, active_dims: Tensor | None) -> dict[str, Any]:
+    def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
         raise NotImplementedError
 
     def values(self, task: dict[str, Any], xs: Tensor) -> Tensor:
@@ -69,21 +86,21 @@ class FunctionClass:
         n_points: int,
         seed: int | Tensor,
         device: torch.device | str = "cpu",
-        active_dims: int | Tensor | None = None,
+        stage: Stage = STATED,
     ) -> Prompts:
         """Draw prompts; a pure function of the arguments.
 
         seed: an int below 2**62 for evaluation (training sets bit 62), or an int64 tensor on the device.
-        active_dims: inputs beyond the first active_dims coordinates are zero (Garg et al.'s curriculum).
+        stage: where a curriculum stands, in training.
         Raises InputError for counts that are not positive.
         """
         positive("n_prompts", n_prompts)
         positive("n_points", n_points)
         streams = Streams(seed, device)
         xs = self.draw_inputs(streams, n_prompts, n_points)
-        if active_dims is not None:
-            xs = xs * (torch.arange(self.dim, device=xs.device) < active_dims)
-        task = self.draw_task(streams, n_prompts, active_dims)
+        if stage.dims is not None:
+            xs = xs * (torch.arange(self.dim, device=xs.device) < stage.dims)
+        task = self.draw_task(streams, n_prompts, stage)
         ys = self.values(task, xs)
         if self.noise:
             ys = ys + self.noise * streams.noise.normal(*ys.shape)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError
-from icl_lab.functions.base import FunctionClass, check_scale
+from icl_lab.functions.base import FunctionClass, Stage, check_scale
 from icl_lab.functions.random import Streams
 
 HALF_WIDTH = 5.0
@@ -58,7 +58,7 @@ class Line(_OneDimensional):
         """Standard deviation of a and of b after scaling."""
         return 0.5**0.5 if self.scale == "unit" else 1.0
 
-    def draw_task(self, streams: Streams, n_prompts: int, active_dims: Tensor | None) -> dict[str, Any]:
+    def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
         a, b = streams.task.normal(2, n_prompts)
         return {"a": a, "b": b}
 
@@ -73,7 +73,7 @@ class Sinusoid(_OneDimensional):
     E f(x)^2 = 1 whatever the law of w, because sin^2 + cos^2 = 1.
     """
 
-    def draw_task(self, streams: Streams, n_prompts: int, active_dims: Tensor | None) -> dict[str, Any]:
+    def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
         A, B = streams.task.normal(2, n_prompts)
         return {"A": A, "B": B, "w": streams.task.gamma(FREQUENCY_SHAPE, n_prompts) / FREQUENCY_RATE}
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from icl_lab.errors import InputError, positive
-from icl_lab.functions.base import FunctionClass, check_scale
+from icl_lab.functions.base import FunctionClass, Stage, check_scale
 from icl_lab.functions.random import Streams
 
 
@@ -31,7 +31,7 @@ class DenseLinear(FunctionClass):
         """Standard deviation of each coefficient that may differ from zero."""
         return self.dim**-0.5 if self.scale == "unit" else 1.0
 
-    def draw_task(self, streams: Streams, n_prompts: int, active_dims: Tensor | None) -> dict[str, Any]:
+    def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
         return {"w": self.weight_std * streams.task.normal(n_prompts, self.dim)}
 
     def values(self, task: dict[str, Any], xs: Tensor) -> Tensor:
@@ -58,7 +58,9 @@ class SparseLinear(DenseLinear):
     def weight_std(self) -> float:
         return self.nonzeros**-0.5 if self.scale == "unit" else 1.0
 
-    def draw_task(self, streams: Streams, n_prompts: int, active_dims: Tensor | None) -> dict[str, Any]:
-        support = streams.task.subset(n_prompts, self.dim, self.nonzeros, active_dims)
-        w = self.weight_std * streams.task.normal(n_prompts, self.dim)
-        return {"w": w * support}
+    def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
+        support = streams.task.subset(n_prompts, self.dim, self.nonzeros, stage.dims)
+        w = streams.task.normal(n_prompts, self.dim)
+        if stage.softness is not None:
+            w = w.sign() * (1 - stage.softness + stage.softness * w.abs())
+        return {"w": self.weight_std * w * support}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError, positive
-from icl_lab.functions.base import FunctionClass, Prompts
+from icl_lab.functions.base import STATED, FunctionClass, Prompts, Stage
 from icl_lab.functions.random import Streams, mix
 
 
@@ -61,7 +61,7 @@ class Mixture:
         n_points: int,
         seed: int | Tensor,
         device: torch.device | str = "cpu",
-        active_dims: int | Tensor | None = None,
+        stage: Stage = STATED,
     ) -> Prompts:
         """As FunctionClass.sample. Component i draws with its own seed, the class with another."""
         positive("n_prompts", n_prompts)
@@ -69,9 +69,12 @@ class Mixture:
         root = Streams(seed, device).task
         u = root.uniform(n_prompts)
         # Plain numbers, not a tensor of edges: copying one to a GPU would break the capture of a CUDA graph.
-        component = sum((u >= edge).long() for edge in list(accumulate(self.weights))[:-1]) + torch.zeros_like(u).long()
+        edges = list(accumulate(self.weights))[:-1]
+        if stage.share is not None:
+            edges = [stage.share * edge + (1 - stage.share) * (i >= stage.first) for i, edge in enumerate(edges)]
+        component = sum((u >= edge).long() for edge in edges) + torch.zeros_like(u).long()
         drawn = [
-            c.sample(n_prompts, n_points, mix(root.key + i), device, active_dims)
+            c.sample(n_prompts, n_points, mix(root.key + i), device, stage)
             for i, c in enumerate(self.components, start=1)
         ]
         xs, ys = drawn[0].xs, drawn[0].ys

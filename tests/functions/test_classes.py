@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
+from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear, Stage
 
 CLASSES = [
     DenseLinear(dim=5),
@@ -51,7 +51,7 @@ def test_inputs_and_frequencies_follow_their_laws():
 def test_supports_are_uniform_and_may_be_limited():
     support = SparseLinear(dim=7, nonzeros=2).sample(70_000, 1, 2).task["w"] != 0
     assert stats.chisquare(support.sum(0).numpy()).pvalue > 1e-3
-    limited = SparseLinear(dim=7, nonzeros=2).sample(1000, 3, 2, active_dims=4)
+    limited = SparseLinear(dim=7, nonzeros=2).sample(1000, 3, 2, stage=Stage(dims=4))
     assert (limited.task["w"][:, 4:] == 0).all()
     assert (limited.xs[..., 4:] == 0).all()
     assert (limited.xs[..., :4] != 0).all()
