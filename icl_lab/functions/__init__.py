@@ -5,8 +5,10 @@ from icl_lab.functions.curves import Line, Sinusoid
 from icl_lab.functions.linear import DenseLinear, SparseLinear
 from icl_lab.functions.mixture import Mixture
 from icl_lab.functions.random import training_seed
+from icl_lab.functions.trees import DecisionTree
 
 __all__ = [
+    "DecisionTree",
     "DenseLinear",
     "FunctionClass",
     "Line",

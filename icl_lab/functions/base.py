@@ -43,6 +43,12 @@ class Stage:
     first: int = 0  # the component of a mixture that comes first, and
     share: float | Tensor | None = None  # how much of the stated mixture there is: 0 none, 1 all
 
+    def active(self, dim: int) -> int | Tensor:
+        """How many of ``dim`` coordinates are not hidden; a curriculum may count beyond them."""
+        if isinstance(self.dims, Tensor):
+            return self.dims.clamp(max=dim)
+        return dim if self.dims is None else min(self.dims, dim)
+
 
 STATED = Stage()
 

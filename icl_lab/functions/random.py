@@ -81,6 +81,10 @@ class Stream:
         """Gamma with an integer shape parameter and rate 1: a sum of that many exponentials."""
         return -torch.log(self.uniform(shape_parameter, *shape)).sum(0)
 
+    def integers(self, high: int | Tensor, *shape: int) -> Tensor:
+        """int64, uniform on 0..high-1; ``high`` may be a tensor. The remainder's bias is below high / 2**53."""
+        return ((self._words(math.prod(shape)) >> 11) & ((1 << 53) - 1)).view(shape) % high
+
     def subset(self, batch: int, n: int, size: int, limit: Tensor | None = None) -> Tensor:
         """(batch, n) of 0 and 1: a uniform subset of the given size in each row.
 

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear, Stage
+from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, Stage
 
 CLASSES = [
     DenseLinear(dim=5),
@@ -15,6 +15,7 @@ CLASSES = [
     Line(),
     Line(scale="raw"),
     Sinusoid(),
+    DecisionTree(dim=7),
     Mixture((DenseLinear(dim=7, scale="raw"), SparseLinear(dim=7, scale="raw")), (1, 3)),
 ]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear, training_seed
+from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, training_seed
 from icl_lab.functions.random import GAMMA, TRAINING_BIT, Stream, Streams, mix
 
 N = 200_000
@@ -13,6 +13,7 @@ ALL = [
     SparseLinear(dim=6, nonzeros=2),
     Line(),
     Sinusoid(),
+    DecisionTree(dim=6),
     Mixture((Line(), Sinusoid())),
     Mixture((DenseLinear(dim=6), SparseLinear(dim=6, nonzeros=2)), (0.3, 0.7)),
 ]
@@ -63,6 +64,16 @@ def test_uniform_stays_inside_and_normals_are_uncorrelated():
     assert abs((z**4).mean() - 3) < 0.03
 
 
+def test_integers_are_uniform():
+    for high in (6, torch.tensor(6)):
+        drawn = stream(3).integers(high, 1000, 60)
+        assert drawn.dtype == torch.int64
+        assert stats.chisquare(torch.bincount(drawn.flatten(), minlength=6).numpy()).pvalue > 1e-3
+    large = stream(3).integers(3 << 40, N)  # more bits than a float32 has
+    assert stats.kstest(large.double().numpy(), stats.uniform(0, 3 << 40).cdf).pvalue > 1e-3
+    assert (large % 2).double().mean() == pytest.approx(0.5, abs=0.01)
+
+
 def test_subsets_are_uniform():
     chosen = stream(2).subset(N, 6, 2)
     assert (chosen.sum(1) == 2).all()
@@ -86,7 +97,7 @@ def test_a_batch_is_a_pure_function_of_its_seed(fc):
     assert a.ys.shape == (50, 9)
 
 
-@pytest.mark.parametrize("kind", [DenseLinear, SparseLinear, Line, Sinusoid])
+@pytest.mark.parametrize("kind", [DenseLinear, SparseLinear, Line, Sinusoid, DecisionTree])
 def test_noise_has_a_stream_of_its_own(kind):
     plain, noisy, noisier = (kind(noise=s).sample(3000, 11, 3) for s in (0.0, 0.5, 1.0))
     assert torch.equal(plain.xs, noisy.xs)
