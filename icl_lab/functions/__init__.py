@@ -4,6 +4,7 @@ from icl_lab.functions.base import FunctionClass, Prompts, Stage
 from icl_lab.functions.curves import Line, Sinusoid
 from icl_lab.functions.linear import DenseLinear, SparseLinear
 from icl_lab.functions.mixture import Mixture
+from icl_lab.functions.networks import TwoLayerReLU
 from icl_lab.functions.random import training_seed
 from icl_lab.functions.trees import DecisionTree
 
@@ -17,5 +18,6 @@ __all__ = [
     "Sinusoid",
     "SparseLinear",
     "Stage",
+    "TwoLayerReLU",
     "training_seed",
 ]

@@ -37,9 +37,10 @@ class DecisionTree(FunctionClass):
         return {"coordinates": coordinates, "leaves": streams.task.normal(n_prompts, n_leaves)}
 
     def values(self, task: dict[str, Any], xs: Tensor) -> Tensor:
-        right = (xs > 0).long()
-        node = torch.zeros_like(right[..., 0])  # (B, T): all points go down their prompt's tree at once
+        # (B, T): all points go down their prompt's tree at once
+        node = torch.zeros(xs.shape[:2], dtype=torch.int64, device=xs.device)
         for _ in range(self.depth):
             coordinate = task["coordinates"].gather(1, node)
-            node = 2 * node + 1 + right.gather(2, coordinate.unsqueeze(-1)).squeeze(-1)
+            right = xs.gather(2, coordinate.unsqueeze(-1)).squeeze(-1) > 0
+            node = 2 * node + 1 + right
         return task["leaves"].gather(1, node - (2**self.depth - 1))

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, Stage
+from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, Stage, TwoLayerReLU
 
 CLASSES = [
     DenseLinear(dim=5),
@@ -16,6 +16,8 @@ CLASSES = [
     Line(scale="raw"),
     Sinusoid(),
     DecisionTree(dim=7),
+    TwoLayerReLU(dim=5, hidden=10),
+    TwoLayerReLU(dim=5, hidden=10, scale="raw"),
     Mixture((DenseLinear(dim=7, scale="raw"), SparseLinear(dim=7, scale="raw")), (1, 3)),
 ]
 

@@ -4,7 +4,16 @@ import pytest
 import torch
 from scipy import stats
 
-from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, training_seed
+from icl_lab.functions import (
+    DecisionTree,
+    DenseLinear,
+    Line,
+    Mixture,
+    Sinusoid,
+    SparseLinear,
+    TwoLayerReLU,
+    training_seed,
+)
 from icl_lab.functions.random import GAMMA, TRAINING_BIT, Stream, Streams, mix
 
 N = 200_000
@@ -14,6 +23,7 @@ ALL = [
     Line(),
     Sinusoid(),
     DecisionTree(dim=6),
+    TwoLayerReLU(dim=6),
     Mixture((Line(), Sinusoid())),
     Mixture((DenseLinear(dim=6), SparseLinear(dim=6, nonzeros=2)), (0.3, 0.7)),
 ]
@@ -97,7 +107,7 @@ def test_a_batch_is_a_pure_function_of_its_seed(fc):
     assert a.ys.shape == (50, 9)
 
 
-@pytest.mark.parametrize("kind", [DenseLinear, SparseLinear, Line, Sinusoid, DecisionTree])
+@pytest.mark.parametrize("kind", [DenseLinear, SparseLinear, Line, Sinusoid, DecisionTree, TwoLayerReLU])
 def test_noise_has_a_stream_of_its_own(kind):
     plain, noisy, noisier = (kind(noise=s).sample(3000, 11, 3) for s in (0.0, 0.5, 1.0))
     assert torch.equal(plain.xs, noisy.xs)
