@@ -7,6 +7,7 @@ as well as a name. Nothing but safetensors and JSON is ever read.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from importlib import resources
@@ -21,7 +22,9 @@ from torch import Tensor
 
 from icl_lab.errors import InputError, unknown
 from icl_lab.files import sha256, writable_folder, write_atomic
-from icl_lab.transformer import Config, Transformer
+from icl_lab.transformer import SIZES, Config, Transformer
+
+log = logging.getLogger("icl_lab")
 
 CLONE = Path(__file__).resolve().parents[1] / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -130,6 +133,15 @@ def list() -> list[str]:
     return sorted({*_local(), *(name for name in index() if not name.startswith("language/"))})
 
 
+def largest(recipe: str) -> str:
+    """``<size>/<recipe>`` of the largest size that there is. Raises InputError when there is none."""
+    known = list()
+    for size in reversed(SIZES):  # from the largest
+        if f"{size}/{recipe}" in known:
+            return f"{size}/{recipe}"
+    raise unknown("checkpoint", recipe, {name.partition("/")[2] for name in known})
+
+
 def fetch(name: str) -> Path:
     """The folder of a checkpoint: the clone's, or the cache's, where what is missing is downloaded and verified."""
     if (CLONE / name / CARD).is_file():
@@ -192,9 +204,14 @@ def read_weights(folder: Path, card: dict[str, Any]) -> dict[str, Tensor]:
 def load(name: str | os.PathLike, device: str = "cpu") -> Pretrained:
     """A trained transformer by name (``tiny/dense_d5``) or folder, as an in-context learner.
 
+    A name without a size (``dense_sparse2``) takes the largest there is and says so in the log; the predictor's own
+    name says which it is.
     Raises InputError for an unknown name (the nearest is suggested), a file of the wrong hash, and a card that does not
     fit its weights.
     """
+    if "/" not in str(name) and not Path(name).is_dir():
+        asked, name = name, largest(str(name))
+        log.info("%s: the largest there is, %s", asked, name)
     folder = Path(name) if Path(name).is_dir() else fetch(str(name))
     card = read_card(folder)
     weights = read_weights(folder, card)

@@ -5,7 +5,7 @@ Names say what is trained on; d = 20 unless the name says otherwise. A checkpoin
 
 from __future__ import annotations
 
-from icl_lab.curriculum import Curriculum
+from icl_lab.curriculum import Curriculum, SignsFirst
 from icl_lab.errors import unknown
 from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
 from icl_lab.functions.curves import INPUT_STD
@@ -36,6 +36,31 @@ _add(Recipe("dense", DenseLinear(20), n_points=41, steps=6_000, lr=4e-3))
 # plain training stays on the least-squares curve for tens of thousands of steps.
 _add(Recipe("sparse2", SparseLinear(20, nonzeros=2), n_points=41, steps=40_000))
 _add(Recipe("dense_sparse2", Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))), n_points=41, steps=80_000))
+
+# One of eight, by signs first: the pair that selects on a CPU. Paper: arXiv 2311.00871 (the classes; d and the
+# curriculum are ours). Command: icl-lab train dense_sparse1_d8.
+ONE_OF_8 = SparseLinear(8, nonzeros=1)
+_add(Recipe("dense_d8", DenseLinear(8), n_points=17, steps=6_000, lr=4e-3))
+_add(
+    Recipe(
+        "sparse1_d8",
+        ONE_OF_8,
+        n_points=17,
+        steps=8_000,
+        lr=4e-3,
+        curriculum=SignsFirst(8, dims=3, grow=(0.0, 0.2), soften=(0.2, 0.6)),
+    )
+)
+_add(
+    Recipe(
+        "dense_sparse1_d8",
+        Mixture((DenseLinear(8), ONE_OF_8)),
+        n_points=17,
+        steps=16_000,
+        lr=4e-3,
+        curriculum=SignsFirst(8, dims=3, grow=(0.0, 0.1), soften=(0.1, 0.35), mix=(0.35, 0.5)),
+    )
+)
 
 # The same mixture by Garg et al.'s choices: tokens, init, optimizer and curriculum. Shows what hangs on ours. Paper:
 # arXiv 2208.01066, which trains for 500,000 steps.

@@ -7,11 +7,12 @@ finished run is not repeated unless asked.
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,13 @@ import safetensors
 import torch
 from torch import Tensor
 
-from icl_lab import checkpoints, recipes
+from icl_lab import checkpoints, plateau, recipes
 from icl_lab.checkpoints import Pretrained
 from icl_lab.errors import InputError, positive
 from icl_lab.evaluation import EVALUATION_SEED, icl_curve
 from icl_lab.files import writable_folder
 from icl_lab.functions import Mixture
-from icl_lab.journal import STATE
+from icl_lab.journal import LOG, STATE
 from icl_lab.precision import pick_device
 from icl_lab.predictors import bayes
 from icl_lab.training import Recipe, Result, train
@@ -70,6 +71,11 @@ class Probe:
         return {f"k{k}": float(errors[k]) for k in self.ks} | {f"best{k}": float(self.optimum[k]) for k in self.ks}
 
 
+def probe_of(recipe: Recipe) -> Callable[[Transformer], dict[str, float]]:
+    """What a training reports of itself: three errors, and of a sparse class whether its plateau is left."""
+    return plateau.together(Probe(recipe), plateau.Watch(recipe.function_class, recipe.n_points))
+
+
 def curves(predictor: Callable, function_class: Any, n_points: int, n_prompts: int) -> dict[str, Any]:
     """Learning curves on every class, beside the optimum's, as plain lists."""
     measured = {}
@@ -101,10 +107,30 @@ def commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def make_card(recipe: Recipe, result: Result, measured: dict[str, Any], n_prompts: int) -> dict[str, Any]:
-    """Everything a reader needs to know about a checkpoint, as plain values."""
+def name_of(recipe: Recipe) -> str:
+    """``<size>/<recipe>``; trainings from another seed than the recipe's own get ``_s<seed>``."""
+    known = recipes.ALL.get(recipe.name)
+    seed = "" if known is None or recipe.seed == known.seed else f"_s{recipe.seed}"
+    return f"{recipe.size}/{recipe.name}{seed}"
+
+
+def read_log(folder: str | os.PathLike) -> list[dict[str, Any]]:
+    """All entries of a training's log, those of earlier processes included."""
+    path = Path(folder) / LOG
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def make_card(
+    recipe: Recipe,
+    result: Result,
+    measured: dict[str, Any],
+    n_prompts: int,
+    entries: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Everything a reader needs to know about a checkpoint, as plain values. entries: the training's log."""
     return {
-        "name": f"{recipe.size}/{recipe.name}",
+        "name": name_of(recipe),
         "recipe": recipe.config(),
         "run_id": recipe.run_id,
         "model": asdict(result.model.config),
@@ -124,10 +150,18 @@ def make_card(recipe: Recipe, result: Result, measured: dict[str, Any], n_prompt
         },
         "evaluation": {"n_prompts": n_prompts, "seed": EVALUATION_SEED, "errors": "squared error / E f(x)^2"},
         "curves": measured,
+        "left_plateau": plateau.left_at(entries),
+        "history": plateau.thinned(entries),
     }
 
 
-def export(recipe: Recipe, result: Result, folder: str | os.PathLike, n_prompts: int = 1280) -> Path:
+def export(
+    recipe: Recipe,
+    result: Result,
+    folder: str | os.PathLike,
+    n_prompts: int = 1280,
+    entries: Sequence[dict[str, Any]] | None = None,
+) -> Path:
     """Measure a trained model and write it as a checkpoint, in the smallest storage that changes no error."""
     weights = {name: w.detach().cpu() for name, w in result.model.state_dict().items()}
     fc, n = recipe.function_class, recipe.n_points
@@ -143,7 +177,8 @@ def export(recipe: Recipe, result: Result, folder: str | os.PathLike, n_prompts:
         change = largest_difference(exact, stored)
         if change <= STORAGE_TOLERANCE:
             break
-    card = make_card(recipe, result, stored, n_prompts) | {"storage_changes_errors_by": change}
+    entries = result.probes if entries is None else entries
+    card = make_card(recipe, result, stored, n_prompts, entries) | {"storage_changes_errors_by": change}
     return checkpoints.save(folder, weights, card, storage)
 
 
@@ -183,11 +218,11 @@ def run(
         minutes=minutes,
         resume=resume and not force,
         weights=weights,
-        probe=Probe(recipe),
+        probe=probe_of(recipe),
         progress=progress,
     )
     if result.finished:
-        export(recipe, result, folder, n_prompts)
+        export(recipe, result, folder, n_prompts, read_log(folder))
         (folder / STATE).unlink()
     else:
         log.info("stopped at step %d; --resume goes on", result.steps)

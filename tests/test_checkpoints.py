@@ -224,7 +224,29 @@ def test_a_download_with_the_wrong_hash_is_refused(elsewhere, published):
     assert not (elsewhere / "cache" / "tiny" / "far" / WEIGHTS).exists()
 
 
+def test_a_name_without_a_size_takes_the_largest(elsewhere, save, caplog):
+    for size in ("tiny", "standard", "small"):
+        save(elsewhere / "clone" / size / "test", name=f"{size}/test")
+    save(elsewhere / "clone" / "tiny" / "rest", name="tiny/rest")
+    with caplog.at_level("INFO", logger="icl_lab"):
+        assert checkpoints.load("test").name == "transformer, standard/test"
+    assert "test: the largest there is, standard/test" in caplog.text
+    assert checkpoints.load("rest").card["name"] == "tiny/rest"
+    assert checkpoints.load("tiny/test").card["name"] == "tiny/test"
+    with pytest.raises(InputError, match=r"[Uu]nknown checkpoint 'tset'.*test"):
+        checkpoints.load("tset")
+
+
 # ---------------------------------------------------------------- what is shipped
+
+
+def test_the_page_of_models_is_made_from_the_cards():
+    if not checkpoints.CLONE.is_dir():
+        pytest.skip("no clone")
+    assert (checkpoints.CLONE / "README.md").read_text() == shipping.readme()
+    for name, card in shipping.cards().items():
+        same = [other for other in shipping.cards().values() if shipping.family(other) == shipping.family(card)]
+        assert card["trainings"] == len(same), name
 
 
 def test_the_index_is_the_folder():

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import replace
 
 import pytest
@@ -185,9 +186,9 @@ def test_recipes_are_named_by_what_they_train_on():
     for name, recipe in recipes.ALL.items():
         assert recipe.name == name
         assert name.replace("_", "").isalnum()
-        assert (recipe.function_class.dim == 20) == (
-            not name.endswith("_d5") and "line" not in name and "sine" not in name
-        )
+        said = re.search(r"_d(\d+)$", name)
+        curves = "line" in name or "sine" in name
+        assert recipe.function_class.dim == (int(said[1]) if said else 1 if curves else 20), name
     assert recipes.get("line_sine").function_class == Mixture((Line(), Sinusoid()))
     with pytest.raises(InputError, match=r"Unknown recipe 'dense_sparse3'\. Did you mean 'dense_sparse2'"):
         recipes.get("dense_sparse3")
@@ -211,3 +212,31 @@ def test_shipping_copies_a_run_and_renews_the_index(nano, tmp_path, monkeypatch)
     (folder / "weights.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="is not the file its card names"):
         shipping.ship(folder)
+
+
+def test_shipped_seeds_of_one_training_are_counted(nano, tmp_path, monkeypatch):
+    """A second seed gets a name of its own; both cards, the index and the page of models then say two."""
+    monkeypatch.setattr(checkpoints, "CLONE", tmp_path / "clone")
+    monkeypatch.setattr(shipping, "INDEX", tmp_path / "shipped.json")
+    monkeypatch.setitem(recipes.ALL, "nano", nano())
+    for recipe in (nano(), nano(seed=4), replace(nano(), name="other")):
+        shipping.ship(run(recipe, tmp_path / "runs"))
+    trainings = {name: card["trainings"] for name, card in shipping.cards().items()}
+    assert trainings == {"tiny/nano": 2, "tiny/nano_s4": 2, "tiny/other": 1}
+    assert json.loads((tmp_path / "shipped.json").read_text()) == shipping.make_index(tmp_path / "clone")
+    page = (tmp_path / "clone" / "README.md").read_text()
+    assert page == shipping.readme()
+    row = next(line for line in page.splitlines() if line.startswith("| `tiny/nano_s4` |"))
+    curve = shipping.cards()["tiny/nano_s4"]["curves"]["DenseLinear"]
+    k = curve["k"][-1]
+    assert f"{curve['mean'][k]:.3f} ({curve['optimum'][k]:.3f}) at {k}" in row
+    assert "| 2 |" in row
+
+
+def test_a_run_keeps_its_history(nano, tmp_path):
+    """The card tells the whole training, what was noted before an interruption too."""
+    folder = run(nano(), tmp_path)
+    card = checkpoints.read_card(folder)
+    assert [entry["step"] for entry in card["history"]] == [entry["step"] for entry in runs.read_log(folder)]
+    assert card["history"][-1]["step"] == nano().steps
+    assert card["left_plateau"] is None  # not a sparse class

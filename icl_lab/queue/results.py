@@ -104,7 +104,7 @@ def settle(job: Job, result: Result, planned: int, run: Path, n_prompts: int) ->
     target = run if result.finished else run / UNFINISHED
     measuring = run / "measuring"
     shutil.rmtree(measuring, ignore_errors=True)
-    runs.export(job.training, result, measuring, n_prompts)
+    runs.export(job.training, result, measuring, n_prompts, runs.read_log(run))
     card = read_json(measuring / CARD) | remarks(job, run, result.steps, planned, result.seconds)
     card |= {"measured": True, "device_name": device_name(result.device)}
     write_json(measuring / CARD, card)
@@ -132,7 +132,9 @@ def unmeasured(job: Job, state: State, run: Path) -> tuple[dict[str, Any], dict[
         phase.get("device", "unknown"),
         phase.get("precision", "unknown"),
     )
-    card = runs.make_card(job.training, result, {}, 0) | remarks(job, run, state.step, state.total, state.seconds)
+    card = runs.make_card(job.training, result, {}, 0, runs.read_log(run)) | remarks(
+        job, run, state.step, state.total, state.seconds
+    )
     card |= {"measured": False, "device_name": phase.get("device_name", "unknown")}
     return card, state.weights, runs.STORAGE_OF_SIZE[job.training.size][0]
 

@@ -67,7 +67,7 @@ def work(run: Path, announce: Callable[..., None]) -> None:
         minutes=max(0.01, (order["until"] - time.time()) / 60) if job.minutes else None,
         resume=not fresh,
         weights=results.warm_start(job, run) if recipe.warm_start and fresh else None,
-        probe=runs.Probe(recipe),
+        probe=runs.probe_of(recipe),
         progress=False,
         save_seconds=order["save_seconds"],
     )
