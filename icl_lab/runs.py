@@ -49,7 +49,7 @@ def classes_of(function_class: Any) -> dict[str, Any]:
 
 @dataclass
 class Probe:
-    """Error on fixed prompts at three k, each beside the optimum's: what the progress bar shows."""
+    """Error on fixed prompts at three k, each beside the optimum's if it is known: what the progress bar shows."""
 
     recipe: Recipe
     n_prompts: int = 128
@@ -59,7 +59,8 @@ class Probe:
         middle = min(max(fc.dim, 4), n // 2)
         self.ks = sorted({middle // 2, middle, n - 1})
         self.prompts = fc.sample(self.n_prompts, n, PROBE_SEED)
-        self.optimum = self._errors(bayes(fc)(self.prompts.xs, self.prompts.ys))
+        best = optimal(fc)
+        self.optimum = None if best is None else self._errors(best(self.prompts.xs, self.prompts.ys))
 
     def _errors(self, yhat: Tensor) -> Tensor:
         return ((yhat - self.prompts.ys) ** 2).mean(0) / self.recipe.function_class.second_moment
@@ -68,7 +69,10 @@ class Probe:
     def __call__(self, model: Transformer) -> dict[str, float]:
         device = next(model.parameters()).device
         errors = self._errors(model(self.prompts.xs.to(device), self.prompts.ys.to(device)).float().cpu())
-        return {f"k{k}": float(errors[k]) for k in self.ks} | {f"best{k}": float(self.optimum[k]) for k in self.ks}
+        seen = {f"k{k}": float(errors[k]) for k in self.ks}
+        if self.optimum is not None:
+            seen |= {f"best{k}": float(self.optimum[k]) for k in self.ks}
+        return seen
 
 
 def probe_of(recipe: Recipe) -> Callable[[Transformer], dict[str, float]]:
@@ -77,7 +81,7 @@ def probe_of(recipe: Recipe) -> Callable[[Transformer], dict[str, float]]:
 
 
 def curves(predictor: Callable, function_class: Any, n_points: int, n_prompts: int) -> dict[str, Any]:
-    """Learning curves on every class, beside the optimum's, as plain lists."""
+    """Learning curves on every class, beside the optimum's (None where no optimum is known), as plain lists."""
     measured = {}
     for name, fc in classes_of(function_class).items():
         curve = icl_curve(predictor, fc, n_prompts, n_points)
@@ -86,10 +90,19 @@ def curves(predictor: Callable, function_class: Any, n_points: int, n_prompts: i
     return measured
 
 
+def optimal(function_class: Any) -> Callable | None:
+    """The exact Bayes predictor, or None for a law that has none, or none that can be computed."""
+    try:
+        return bayes(function_class)
+    except InputError:
+        return None
+
+
 @functools.cache  # it takes longer than the transformer's own curve, and every storage that is tried asks for it
-def optimum(function_class: Any, tested_on: Any, n_points: int, n_prompts: int) -> list[float]:
+def optimum(function_class: Any, tested_on: Any, n_points: int, n_prompts: int) -> list[float] | None:
     """Mean errors of the exact Bayes predictor of one class or mixture on another."""
-    return np.round(icl_curve(bayes(function_class), tested_on, n_prompts, n_points).mean, 6).tolist()
+    best = optimal(function_class)
+    return None if best is None else np.round(icl_curve(best, tested_on, n_prompts, n_points).mean, 6).tolist()
 
 
 def largest_difference(a: dict[str, Any], b: dict[str, Any]) -> float:

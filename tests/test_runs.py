@@ -11,10 +11,11 @@ import torch
 from icl_lab import checkpoints, recipes, runs, shipping
 from icl_lab.errors import InputError
 from icl_lab.evaluation import icl_curve
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
+from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear
 from icl_lab.journal import LOG, STATE
 from icl_lab.precision import Precision
 from icl_lab.predictors import LeastSquares
+from icl_lab.queue import status
 from icl_lab.training import Result
 from icl_lab.transformer import SIZES, Transformer
 
@@ -171,6 +172,22 @@ def test_the_probe_shows_the_error_at_three_k_beside_the_optimum():
 
     zero.parameters = lambda: iter([torch.zeros(1)])
     assert probe(zero)["k10"] == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_law_without_a_known_optimum_is_measured_alone(nano, tmp_path):
+    law = Mixture((DenseLinear(2), DecisionTree(2)))  # the optimum of one component is not that of the mixture
+    recipe = replace(nano(), function_class=law)
+    seen = runs.Probe(recipe)(Transformer(recipe.model_config()).init_weights(0))
+    assert set(seen) == {"k1", "k2", "k3"}
+    card = checkpoints.load(run(recipe, tmp_path)).card
+    assert {name: curve["optimum"] for name, curve in card["curves"].items()} == {
+        "DenseLinear": None,
+        "DecisionTree": None,
+    }
+    assert all(len(curve["mean"]) == 4 for curve in card["curves"].values())
+    mean = card["curves"]["DecisionTree"]["mean"][2]
+    assert status.errors_of_card(card).endswith(f"DecisionTree k=2 {mean:.3f}")
+    assert status.errors({"step": 3, **seen}).count("(") == 0
 
 
 @pytest.mark.parametrize(("function_class", "n_points", "ks"), [(Line(), 41, [2, 4, 40]), (DenseLinear(2), 1, [0])])

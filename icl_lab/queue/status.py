@@ -92,15 +92,21 @@ def progress(job: Job, run: Path) -> tuple[str, str, str]:
 def errors(note: dict[str, Any]) -> str:
     """Errors of a line of the log at its k."""
     ks = [int(key[1:]) for key in note if key.startswith("k") and key[1:].isdigit()]
-    return ", ".join(f"k={k} {note[f'k{k}']:.3f} ({note[f'best{k}']:.3f})" for k in ks)
+    return ", ".join(beside(k, note[f"k{k}"], note.get(f"best{k}")) for k in ks)
+
+
+def beside(k: int, error: float, optimum: float | None) -> str:
+    """``k=5 0.081 (0.020)``; without the parentheses where no optimum is known."""
+    return f"k={k} {error:.3f}" + ("" if optimum is None else f" ({optimum:.3f})")
 
 
 def errors_of_card(card: dict[str, Any]) -> str:
     """Errors of a measured card at half of d and at d (4 at least, and as far as its prompts reach), class by class."""
     dim, texts = max(4, card["model"]["dim"]), []
     for name, curve in card["curves"].items():
+        best = curve["optimum"]
         ks = [k for k in (dim // 2, dim) if k in curve["k"]]
-        texts.append(f"{name} " + ", ".join(f"k={k} {curve['mean'][k]:.3f} ({curve['optimum'][k]:.3f})" for k in ks))
+        texts.append(f"{name} " + ", ".join(beside(k, curve["mean"][k], best and best[k]) for k in ks))
     return "; ".join(texts)
 
 
