@@ -15,6 +15,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,7 +133,7 @@ def train(
     """Train a recipe.
 
     folder: where the state and the log go (None: nothing is written). resume: go on from the folder's state.
-    minutes: replaces recipe.steps by what fits, measured on the first steps. weights: start from these.
+    minutes: replaces recipe.steps by what fits, measured while it runs. weights: start from these.
     probe: called now and then on the model; its numbers appear in the bar and in the log.
     intervals: ``probe_seconds`` (10) and ``save_seconds`` (30).
     Raises InputError for a folder that cannot be written or a state of another config, and Diverged (naming the step
@@ -175,28 +176,56 @@ def train(
 
 
 class Budget:
-    """Turns minutes into a number of steps: the rate of a few early steps decides, once."""
+    """Turns minutes into a number of steps, and corrects it as the machine becomes slower or faster.
 
-    WARMUP, TIMED = 5, 30
+    A few early steps give the first plan. From then on the plan is checked again and again, the more often the nearer
+    the end: probes and saves take their time, and trainings beside this one come and go. The learning rate follows the
+    plan, so whatever happens it reaches zero at the last step.
+    """
+
+    WARMUP, TIMED = 5, 30  # steps before the clock starts, and how many it times at most until there is a plan
+    RESERVE = 0.02  # of the minutes: for the last save, and for what the last check could not foresee
+    CHECK, WINDOW = 0.05, 0.25  # of the time left: how long until the next check, and over how long the rate is taken
+    LEAST_CHECK, LEAST_WINDOW = 0.005, 0.05  # of the minutes
+    TOLERANCE = 0.02  # of the steps left: a plan that is off by less is kept
 
     def __init__(self, minutes: float, stepper: Stepper) -> None:
-        self.end, self.stepper = time.monotonic() + 60 * minutes, stepper
-        self.first: int | None = None
-        self.timer = 0.0
+        self.seconds, self.stepper = 60 * minutes, stepper
+        self.goal = time.monotonic() + (1 - self.RESERVE) * self.seconds
+        self.marks: deque[tuple[float, int]] = deque()  # (seconds, step), times at which the device was waited for
+        self.due = self.goal
+        self.done = 0
+        self.planned = False
 
     def after(self, step: int) -> None:
-        if self.first is None:
-            self.first = step
-        done = step - self.first + 1
-        if done == self.WARMUP:
-            int(self.stepper.t)  # waits for the device
-            self.timer = time.monotonic()
-        elif done == self.WARMUP + self.TIMED:
-            int(self.stepper.t)
-            rate = self.TIMED / (time.monotonic() - self.timer)
-            total = step + max(0, int(0.97 * rate * (self.end - time.monotonic())))
-            log.info("%.1f steps a second: %d steps fit into the time", rate, total)
-            self.stepper.set_total(total)
+        """Call it after every step; now and then it waits for the device and sets the stepper's total."""
+        self.done += 1
+        counted = not self.planned and self.done in (self.WARMUP, self.WARMUP + self.TIMED)
+        if not counted and time.monotonic() < self.due:
+            return
+        int(self.stepper.t)  # waits for the device
+        now = time.monotonic()
+        self.marks.append((now, step))
+        if len(self.marks) > 1 or now >= self.goal:
+            self.plan(now, step)
+        left = self.goal - now
+        self.due = now + max(self.CHECK * left, self.LEAST_CHECK * self.seconds)
+
+    def plan(self, now: float, step: int) -> None:
+        """As many steps as fit at the rate of the last marks; none if the time is over."""
+        left = max(0.0, self.goal - now)
+        window = max(self.WINDOW * left, self.LEAST_WINDOW * self.seconds)
+        while len(self.marks) > 2 and self.marks[1][0] <= now - window:
+            self.marks.popleft()
+        begin, first = self.marks[0]
+        rate = (step - first) / max(now - begin, 1e-9)
+        before, total = self.stepper.total_steps, step + int(rate * left)
+        if self.planned and abs(total - before) <= self.TOLERANCE * (before - step):
+            return
+        news = not self.planned or abs(total - before) > 0.1 * before
+        log.log(logging.INFO if news else logging.DEBUG, "%.1f steps a second: %d steps fit in all", rate, total)
+        self.stepper.set_total(total)
+        self.planned = True
 
 
 @contextlib.contextmanager
