@@ -12,7 +12,16 @@ from torch.utils._pytree import tree_leaves
 from icl_lab import optimizers
 from icl_lab.curriculum import Curriculum
 from icl_lab.errors import InputError
-from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, TwoLayerReLU
+from icl_lab.functions import (
+    ConvexCombination,
+    DecisionTree,
+    DenseLinear,
+    Line,
+    Mixture,
+    Sinusoid,
+    SparseLinear,
+    TwoLayerReLU,
+)
 from icl_lab.precision import LossScale, Precision, pick_device, pick_precision
 from icl_lab.step import GRAPH_WARMUP, RING, Stepper
 from icl_lab.transformer import Transformer
@@ -294,17 +303,19 @@ class Still(torch.optim.Optimizer):
         pass
 
 
-CLASSES = (
-    DenseLinear(20, noise=0.1),
-    Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2)), weights=(0.3, 0.7)),
-    Mixture((Line(noise=0.2), Sinusoid())),
-    DecisionTree(20),
-    TwoLayerReLU(20),
-)
+CLASSES = {
+    "dense": DenseLinear(20, noise=0.1),
+    "dense_sparse": Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2)), weights=(0.3, 0.7)),
+    "line_sine": Mixture((Line(noise=0.2), Sinusoid())),
+    "tree": DecisionTree(20),
+    "relu": TwoLayerReLU(20),
+    "combined": ConvexCombination(Line(), Sinusoid()),
+    "combined_at_a_weight": ConvexCombination(Line(), Sinusoid(), 0.3),
+}
 
 
 @pytest.mark.parametrize("precision", [FLOAT32, FLOAT16])
-@pytest.mark.parametrize("function_class", CLASSES, ids=["dense", "dense_sparse", "line_sine", "tree", "relu"])
+@pytest.mark.parametrize("function_class", CLASSES.values(), ids=CLASSES.keys())
 def test_a_step_passes_nothing_between_host_and_device(monkeypatch, nano, function_class, precision):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # has no meta device
     monkeypatch.setattr(torch.optim, "AdamW", Still)

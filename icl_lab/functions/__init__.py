@@ -1,6 +1,7 @@
 """Function classes: laws of prompts. ``fc.sample(n_prompts, n_points, seed, device) -> Prompts``."""
 
 from icl_lab.functions.base import FunctionClass, Prompts, Stage
+from icl_lab.functions.combination import ConvexCombination
 from icl_lab.functions.curves import Line, Sinusoid
 from icl_lab.functions.linear import DenseLinear, SparseLinear
 from icl_lab.functions.mixture import Mixture
@@ -9,6 +10,7 @@ from icl_lab.functions.random import training_seed
 from icl_lab.functions.trees import DecisionTree
 
 __all__ = [
+    "ConvexCombination",
     "DecisionTree",
     "DenseLinear",
     "FunctionClass",

@@ -5,7 +5,17 @@ import torch
 from scipy import stats
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DecisionTree, DenseLinear, Line, Mixture, Sinusoid, SparseLinear, Stage, TwoLayerReLU
+from icl_lab.functions import (
+    ConvexCombination,
+    DecisionTree,
+    DenseLinear,
+    Line,
+    Mixture,
+    Sinusoid,
+    SparseLinear,
+    Stage,
+    TwoLayerReLU,
+)
 
 CLASSES = [
     DenseLinear(dim=5),
@@ -16,6 +26,8 @@ CLASSES = [
     Line(scale="raw"),
     Sinusoid(),
     DecisionTree(dim=7),
+    ConvexCombination(Line(scale="raw"), Sinusoid()),
+    ConvexCombination(DenseLinear(dim=5, scale="raw"), TwoLayerReLU(dim=5, hidden=5), 0.3),
     TwoLayerReLU(dim=5, hidden=10),
     TwoLayerReLU(dim=5, hidden=10, scale="raw"),
     Mixture((DenseLinear(dim=7, scale="raw"), SparseLinear(dim=7, scale="raw")), (1, 3)),

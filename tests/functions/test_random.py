@@ -5,6 +5,7 @@ import torch
 from scipy import stats
 
 from icl_lab.functions import (
+    ConvexCombination,
     DecisionTree,
     DenseLinear,
     Line,
@@ -24,6 +25,7 @@ ALL = [
     Sinusoid(),
     DecisionTree(dim=6),
     TwoLayerReLU(dim=6),
+    ConvexCombination(Line(), Sinusoid()),
     Mixture((Line(), Sinusoid())),
     Mixture((DenseLinear(dim=6), SparseLinear(dim=6, nonzeros=2)), (0.3, 0.7)),
 ]
