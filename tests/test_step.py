@@ -19,6 +19,7 @@ from icl_lab.functions import (
     Line,
     Mixture,
     Sinusoid,
+    SparseAny,
     SparseLinear,
     TwoLayerReLU,
 )
@@ -307,6 +308,7 @@ CLASSES = {
     "dense": DenseLinear(20, noise=0.1),
     "dense_sparse": Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2)), weights=(0.3, 0.7)),
     "line_sine": Mixture((Line(noise=0.2), Sinusoid())),
+    "sparse_any": SparseAny(20),
     "tree": DecisionTree(20),
     "relu": TwoLayerReLU(20),
     "combined": ConvexCombination(Line(), Sinusoid()),

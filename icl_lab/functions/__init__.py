@@ -3,7 +3,7 @@
 from icl_lab.functions.base import FunctionClass, Prompts, Stage
 from icl_lab.functions.combination import ConvexCombination
 from icl_lab.functions.curves import Line, Sinusoid
-from icl_lab.functions.linear import DenseLinear, SparseLinear
+from icl_lab.functions.linear import DenseLinear, SparseAny, SparseLinear
 from icl_lab.functions.mixture import Mixture
 from icl_lab.functions.networks import TwoLayerReLU
 from icl_lab.functions.random import training_seed
@@ -18,6 +18,7 @@ __all__ = [
     "Mixture",
     "Prompts",
     "Sinusoid",
+    "SparseAny",
     "SparseLinear",
     "Stage",
     "TwoLayerReLU",

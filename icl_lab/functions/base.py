@@ -43,11 +43,11 @@ class Stage:
     first: int = 0  # the component of a mixture that comes first, and
     share: float | Tensor | None = None  # how much of the stated mixture there is: 0 none, 1 all
 
-    def active(self, dim: int) -> int | Tensor:
-        """How many of ``dim`` coordinates are not hidden; a curriculum may count beyond them."""
+    def active(self, n: int) -> int | Tensor:
+        """How many of the first n coordinates are not hidden; a curriculum may count beyond them."""
         if isinstance(self.dims, Tensor):
-            return self.dims.clamp(max=dim)
-        return dim if self.dims is None else min(self.dims, dim)
+            return self.dims.clamp(max=n)
+        return n if self.dims is None else min(self.dims, n)
 
 
 STATED = Stage()

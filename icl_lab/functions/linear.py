@@ -60,7 +60,51 @@ class SparseLinear(DenseLinear):
 
     def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
         support = streams.task.subset(n_prompts, self.dim, self.nonzeros, stage.dims)
-        w = streams.task.normal(n_prompts, self.dim)
-        if stage.softness is not None:
-            w = w.sign() * (1 - stage.softness + stage.softness * w.abs())
+        w = soft(streams.task.normal(n_prompts, self.dim), stage)
         return {"w": self.weight_std * w * support}
+
+
+@dataclass(frozen=True)
+class SparseAny(FunctionClass):
+    """Sparse functions of every degree: the number of non-zeros is drawn anew for each prompt.
+
+    It is uniform on 1..``most`` (None: dim), and given the number the support is a uniform subset. Unit scale divides
+    w by the root of the prompt's own number, so that E f(x)^2 = 1 for each: the size of y says nothing about it. A
+    curriculum that hides coordinates draws from what is left. task: ``w`` (B, dim) and ``nonzeros`` (B,) int64.
+    """
+
+    scale: str = "unit"
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_scale(self.scale)
+        if self.largest != int(self.largest) or not 1 <= self.largest <= self.dim:
+            raise InputError(f"most must be a whole number from 1 to dim={self.dim}, got {self.most}.")
+
+    @property
+    def largest(self) -> int:
+        """The largest number of non-zeros."""
+        return self.dim if self.most is None else self.most
+
+    @property
+    def second_moment(self) -> float:
+        return 1.0 if self.scale == "unit" else (1 + self.largest) / 2
+
+    def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
+        nonzeros = 1 + streams.task.integers(stage.active(self.largest), n_prompts)
+        support = streams.task.subset(n_prompts, self.dim, nonzeros, stage.dims)
+        w = support * soft(streams.task.normal(n_prompts, self.dim), stage)
+        if self.scale == "unit":
+            w = w / nonzeros.unsqueeze(-1).sqrt()
+        return {"w": w, "nonzeros": nonzeros}
+
+    def values(self, task: dict[str, Any], xs: Tensor) -> Tensor:
+        return (xs @ task["w"].unsqueeze(-1)).squeeze(-1)
+
+
+def soft(w: Tensor, stage: Stage) -> Tensor:
+    """Standard normal coefficients as the curriculum has them: signs at softness 0, as they are at 1."""
+    if stage.softness is None:
+        return w
+    return w.sign() * (1 - stage.softness + stage.softness * w.abs())

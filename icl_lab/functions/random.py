@@ -85,14 +85,17 @@ class Stream:
         """int64, uniform on 0..high-1; ``high`` may be a tensor. The remainder's bias is below high / 2**53."""
         return ((self._words(math.prod(shape)) >> 11) & ((1 << 53) - 1)).view(shape) % high
 
-    def subset(self, batch: int, n: int, size: int, limit: Tensor | None = None) -> Tensor:
-        """(batch, n) of 0 and 1: a uniform subset of the given size in each row.
+    def subset(self, batch: int, n: int, size: int | Tensor, limit: int | Tensor | None = None) -> Tensor:
+        """(batch, n) of 0 and 1: a uniform subset of the given size in each row; ``size`` may be (batch,) sizes.
 
         ``limit`` (a number of leading columns, may be a tensor) keeps the subset among the first columns.
         """
         keys = self.uniform(batch, n)
         if limit is not None:
             keys = keys - (torch.arange(n, device=keys.device) >= limit).float()
+        if isinstance(size, Tensor):
+            rank = keys.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # 0 for the largest key of a row
+            return (rank < size.unsqueeze(-1)).float()
         chosen = keys.topk(size, dim=1).indices
         return torch.zeros_like(keys).scatter_(1, chosen, 1.0)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
+from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseAny, SparseLinear
 from icl_lab.predictors.gaussian import ROUNDING
 from icl_lab.predictors.linear import DenseBayes, LineBayes
 from icl_lab.predictors.sinusoid import SinusoidBayes
@@ -24,6 +24,8 @@ def bayes(function_class: Any) -> Any:
             return SparseBayes(dim=d, nonzeros=n, scale=scale, noise=noise)
         case DenseLinear(dim=d, scale=scale, noise=noise):
             return DenseBayes(dim=d, scale=scale, noise=noise)
+        case SparseAny(dim=d, scale=scale, noise=noise, largest=most):  # a mixture over the number of non-zeros
+            return bayes(Mixture([SparseLinear(d, noise, scale, nonzeros=n) for n in range(1, most + 1)]))
         case Line(scale=scale, noise=noise):
             return LineBayes(scale=scale, noise=noise)
         case Sinusoid(noise=noise):

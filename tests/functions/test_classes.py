@@ -12,6 +12,7 @@ from icl_lab.functions import (
     Line,
     Mixture,
     Sinusoid,
+    SparseAny,
     SparseLinear,
     Stage,
     TwoLayerReLU,
@@ -22,6 +23,8 @@ CLASSES = [
     DenseLinear(dim=5, scale="raw"),
     SparseLinear(dim=7, nonzeros=2),
     SparseLinear(dim=7, nonzeros=2, scale="raw"),
+    SparseAny(dim=7, most=4),
+    SparseAny(dim=7, scale="raw"),
     Line(),
     Line(scale="raw"),
     Sinusoid(),
@@ -88,6 +91,33 @@ def test_mixture_draws_its_classes_and_records_them():
     assert Mixture((Line(noise=0.1), Sinusoid(noise=0.2))).noise == 0.2
 
 
+@pytest.mark.parametrize(("most", "largest"), [(None, 6), (3, 3)])
+def test_the_number_of_nonzeros_is_uniform_and_so_is_the_support(most, largest):
+    raw, unit = (SparseAny(dim=6, scale=scale, most=most).sample(60_000, 2, 5) for scale in ("raw", "unit"))
+    w, count = raw.task["w"], raw.task["nonzeros"]
+    assert torch.equal((w != 0).sum(1), count)
+    assert stats.chisquare(torch.bincount(count)[1:].numpy()).pvalue > 1e-3
+    assert count.max() == largest
+    for n in range(1, largest):
+        assert stats.chisquare((w[count == n] != 0).sum(0).numpy()).pvalue > 1e-3
+    assert stats.kstest(w[w != 0].double().numpy(), "norm").pvalue > 1e-3
+    assert torch.allclose(unit.task["w"] * count[:, None].sqrt(), w, atol=1e-6)
+    assert torch.allclose(unit.ys, torch.einsum("btd,bd->bt", unit.xs, unit.task["w"]), atol=1e-5)
+    for n in (1, largest):  # the size of y does not tell the number
+        assert float(unit.ys[count == n].square().mean()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_curriculum_limits_the_nonzeros_and_makes_them_signs():
+    fc = SparseAny(dim=6)
+    p = fc.sample(3000, 4, 2, stage=Stage(dims=torch.tensor(3), softness=torch.tensor(0.0)))
+    w, count = p.task["w"], p.task["nonzeros"]
+    assert (w[:, 3:] == 0).all()
+    assert torch.equal(torch.bincount(count) > 0, torch.tensor([False, True, True, True]))
+    assert torch.allclose(w.abs(), (w != 0) / count[:, None].sqrt())
+    late = fc.sample(3000, 4, 2, stage=Stage(dims=torch.tensor(9), softness=torch.tensor(1.0)))
+    assert torch.allclose(late.ys, fc.sample(3000, 4, 2).ys, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -98,6 +128,9 @@ def test_mixture_draws_its_classes_and_records_them():
         (lambda: DenseLinear(scale="big"), "'unit' or 'raw', got 'big'"),
         (lambda: SparseLinear(dim=3, nonzeros=4), "nonzeros=4 with dim=3"),
         (lambda: SparseLinear(nonzeros=0), "nonzeros must be greater than 0"),
+        (lambda: SparseAny(dim=3, most=4), "most must be a whole number from 1 to dim=3, got 4"),
+        (lambda: SparseAny(most=0), "most must be a whole number from 1 to dim=20, got 0"),
+        (lambda: SparseAny(most=1.5), "got 1.5"),
         (lambda: Mixture(()), "at least one component"),
         (lambda: Mixture((DenseLinear(dim=3), Line())), r"\[1, 3\]"),
         (lambda: Mixture((Line(), Sinusoid()), (0, 0)), "sum to a positive number"),

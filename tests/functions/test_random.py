@@ -1,5 +1,7 @@
 """The random numbers: SplitMix64 as published, the laws by Kolmogorov-Smirnov, the streams independent."""
 
+import math
+
 import pytest
 import torch
 from scipy import stats
@@ -11,6 +13,7 @@ from icl_lab.functions import (
     Line,
     Mixture,
     Sinusoid,
+    SparseAny,
     SparseLinear,
     TwoLayerReLU,
     training_seed,
@@ -25,6 +28,7 @@ ALL = [
     Sinusoid(),
     DecisionTree(dim=6),
     TwoLayerReLU(dim=6),
+    SparseAny(dim=6),
     ConvexCombination(Line(), Sinusoid()),
     Mixture((Line(), Sinusoid())),
     Mixture((DenseLinear(dim=6), SparseLinear(dim=6, nonzeros=2)), (0.3, 0.7)),
@@ -98,6 +102,21 @@ def test_subsets_are_uniform():
     assert stream(2).subset(100, 6, 2, torch.tensor(3))[:, 3:].sum() == 0
 
 
+def test_subsets_of_many_sizes_are_uniform_too():
+    sizes = torch.arange(N) % 7
+    chosen = stream(4).subset(N, 6, sizes)
+    assert torch.equal(chosen.sum(1).long(), sizes)
+    for size in (1, 3, 5):
+        codes = (chosen[sizes == size] @ 2.0 ** torch.arange(6)).long()
+        counts = torch.bincount(codes, minlength=64)
+        counts = counts[counts > 0].numpy()
+        assert len(counts) == math.comb(6, size)
+        assert stats.chisquare(counts).pvalue > 1e-3
+    limited = stream(4).subset(100, 6, torch.full((100,), 3), torch.tensor(4))
+    assert (limited.sum(1) == 3).all()
+    assert limited[:, 4:].sum() == 0
+
+
 @pytest.mark.parametrize("fc", ALL, ids=lambda c: type(c).__name__)
 def test_a_batch_is_a_pure_function_of_its_seed(fc):
     a, b, c = fc.sample(50, 9, 5), fc.sample(50, 9, torch.tensor(5)), fc.sample(50, 9, 6)
@@ -109,7 +128,7 @@ def test_a_batch_is_a_pure_function_of_its_seed(fc):
     assert a.ys.shape == (50, 9)
 
 
-@pytest.mark.parametrize("kind", [DenseLinear, SparseLinear, Line, Sinusoid, DecisionTree, TwoLayerReLU])
+@pytest.mark.parametrize("kind", [DenseLinear, SparseLinear, Line, Sinusoid, DecisionTree, TwoLayerReLU, SparseAny])
 def test_noise_has_a_stream_of_its_own(kind):
     plain, noisy, noisier = (kind(noise=s).sample(3000, 11, 3) for s in (0.0, 0.5, 1.0))
     assert torch.equal(plain.xs, noisy.xs)

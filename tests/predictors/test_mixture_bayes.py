@@ -1,12 +1,15 @@
 """Ideal model selection: the posterior over classes and the mixed prediction."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from icl_lab.errors import InputError
 from icl_lab.evaluation import curve_of, icl_curve, paired_difference, squared_errors
-from icl_lab.functions import DenseLinear, FunctionClass, Line, Mixture, Sinusoid, SparseLinear
+from icl_lab.functions import DenseLinear, FunctionClass, Line, Mixture, Sinusoid, SparseAny, SparseLinear
 from icl_lab.predictors import LeastSquares, LineBayes, MixtureBayes, SinusoidBayes, SparseBayes, bayes
 
 HALVES = Mixture((DenseLinear(), SparseLinear()))
@@ -130,6 +133,34 @@ def test_one_class_certain_is_that_class_and_mixtures_nest():
     nested = MixtureBayes(Mixture((Mixture((Line(), Sinusoid())), Line()), (2, 1)))
     flat = MixtureBayes(Mixture((Line(), Sinusoid()), (2, 1)))
     torch.testing.assert_close(nested(p.xs, p.ys), flat(p.xs, p.ys))
+
+
+@pytest.mark.parametrize(("scale", "most"), [("unit", None), ("raw", 2)])
+def test_a_random_number_of_nonzeros_is_a_mixture_of_them(scale, most):
+    """Against every support in turn: its prior, the normal density of the examples, its ridge regression."""
+    fc = SparseAny(dim=3, noise=0.5, scale=scale, most=most)
+    p = fc.sample(8, 6, 2)
+    ours = bayes(fc)(p.xs, p.ys)
+    largest = most or 3
+    for b, k in itertools.product(range(8), range(6)):
+        X, y, x = p.xs[b, :k].double().numpy(), p.ys[b, :k].double().numpy(), p.xs[b, k].double().numpy()
+        total = answer = 0.0
+        for n in range(1, largest + 1):
+            supports = list(itertools.combinations(range(3), n))
+            for support in supports:
+                S = list(support)
+                variance = 1 / n if scale == "unit" else 1.0
+                covariance = variance * X[:, S] @ X[:, S].T + 0.25 * np.eye(k)
+                density = stats.multivariate_normal(np.zeros(k), covariance).pdf(y) if k else 1.0
+                weight = density / len(supports) / largest
+                total += weight
+                answer += weight * variance * x[S] @ X[:, S].T @ np.linalg.solve(covariance, y) if k else 0.0
+        assert float(ours[b, k]) == pytest.approx(answer / total, abs=1e-5)
+
+
+def test_too_many_supports_have_no_optimum():
+    with pytest.raises(InputError, match="at most 20000 supports; 6 of 20 make 38760"):
+        bayes(SparseAny(20))
 
 
 def test_bad_input_is_refused():
