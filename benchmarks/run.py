@@ -19,19 +19,10 @@ from typing import Any
 import torch
 
 from benchmarks import learners, step
+from benchmarks.timing import processor, rounded
 from icl_lab.precision import has_bf16
 
 RESULTS = Path(__file__).with_name("results.json")
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def machine() -> dict[str, Any]:
@@ -44,15 +35,6 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-
-
-def rounded(value: Any) -> Any:
-    """Numbers to four digits, at any depth."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {key: rounded(v) for key, v in value.items()}
-    return [rounded(v) for v in value] if isinstance(value, list) else value
 
 
 def main() -> None:

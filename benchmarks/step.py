@@ -62,19 +62,21 @@ class PeerModel(nn.Module):
         self.backbone = GPT2Model(config)
 
     def forward(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
-        wide = torch.cat([ys[..., None], torch.zeros(*ys.shape, DIM - 1)], dim=2)  # (B, T, d)
+        wide = torch.cat([ys[..., None], torch.zeros(*ys.shape, DIM - 1, device=ys.device)], dim=2)  # (B, T, d)
         tokens = torch.stack([xs, wide], dim=2).view(len(xs), 2 * N_POINTS, DIM)
         hidden = self.backbone(inputs_embeds=self.read_in(tokens)).last_hidden_state
         return self.read_out(hidden)[:, ::2, 0]
 
 
-def peer_step(n_layer: int, n_embd: int, n_head: int) -> Callable[[], float]:
-    model = PeerModel(n_layer, n_embd, n_head)
+def peer_step(n_layer: int, n_embd: int, n_head: int, device: torch.device = CPU) -> Callable[[], float]:
+    """Their step, with PyTorch's own settings; on a GPU too prompts are drawn on the CPU and moved, as they do."""
+    model = PeerModel(n_layer, n_embd, n_head).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
     def step() -> float:
         xs, w = torch.randn(BATCH, N_POINTS, DIM), torch.randn(BATCH, DIM, 1)
         ys = (xs @ w)[..., 0]
+        xs, ys = xs.to(device), ys.to(device)
         optimizer.zero_grad()
         loss = (model(xs, ys) - ys).square().mean()
         loss.backward()
@@ -84,12 +86,22 @@ def peer_step(n_layer: int, n_embd: int, n_head: int) -> Callable[[], float]:
     return step
 
 
-def our_step(n_layer: int, n_embd: int, n_head: int, tokens: str, optimizer: str = "muon") -> Stepper:
+def our_step(
+    n_layer: int,
+    n_embd: int,
+    n_head: int,
+    tokens: str,
+    optimizer: str = "muon",
+    device: torch.device = CPU,
+    batch: int = BATCH,
+    compiled: bool = True,
+) -> Stepper:
     recipe = Recipe(
-        "bench", DenseLinear(DIM), N_POINTS, steps=1000, batch_size=BATCH, tokens=tokens, optimizer=optimizer
+        "bench", DenseLinear(DIM), N_POINTS, steps=1000, batch_size=batch, tokens=tokens, optimizer=optimizer
     )
     config = Config(DIM, N_POINTS, n_layer, n_embd, n_head, tokens)
-    return Stepper(recipe, Transformer(config).init_weights(0), CPU, pick_precision(CPU, n_embd))
+    model = Transformer(config).init_weights(0).to(device)
+    return Stepper(recipe, model, device, pick_precision(device, n_embd), compiled)
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -132,7 +144,7 @@ def rows(rounds: int = 3) -> list[Row]:
 # ---------------------------------------------------------------- share of the machine's rate
 
 
-def model_flops(config: Config) -> float:
+def model_flops(config: Config, batch: int = BATCH) -> float:
     """Floating-point operations of forward and backward over a batch: matrix products only, 2 per multiply-add.
 
     Forward is 2 per weight of a matrix and token, and 4 n_embd per pair of tokens that attention joins (half of all
@@ -141,7 +153,7 @@ def model_flops(config: Config) -> float:
     C, n = config.n_embd, config.n_tokens
     weights = config.n_layer * 12 * C * C + config.token_width * C + C
     pairs = n * (n + 1) / 2
-    return 3 * BATCH * (2 * weights * n + config.n_layer * 4 * C * pairs)
+    return 3 * batch * (2 * weights * n + config.n_layer * 4 * C * pairs)
 
 
 def muon_flops(config: Config, steps: int = 5) -> float:
