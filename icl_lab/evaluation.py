@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError, positive
-from icl_lab.functions import Mixture
+from icl_lab.functions import Mixture, TaskPool
 from icl_lab.functions.random import TRAINING_BIT
 
 EVALUATION_SEED = 20231103  # the day arXiv 2311.00871 appeared; any int below TRAINING_BIT does
@@ -58,6 +58,8 @@ def without_noise(fc: Any) -> Any:
     """The same class without noise. It draws the same inputs and functions: noise has a stream of its own."""
     if isinstance(fc, Mixture):
         return replace(fc, components=tuple(without_noise(c) for c in fc.components))
+    if isinstance(fc, TaskPool):
+        return replace(fc, base=without_noise(fc.base))
     return replace(fc, noise=0.0) if getattr(fc, "noise", 0.0) else fc
 
 

@@ -21,6 +21,7 @@ from icl_lab.functions import (
     Sinusoid,
     SparseAny,
     SparseLinear,
+    TaskPool,
     TwoLayerReLU,
 )
 from icl_lab.precision import LossScale, Precision, pick_device, pick_precision
@@ -309,6 +310,7 @@ CLASSES = {
     "dense_sparse": Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2)), weights=(0.3, 0.7)),
     "line_sine": Mixture((Line(noise=0.2), Sinusoid())),
     "sparse_any": SparseAny(20),
+    "pool": TaskPool(DenseLinear(8, scale="raw", noise=0.5), 2**16),
     "tree": DecisionTree(20),
     "relu": TwoLayerReLU(20),
     "combined": ConvexCombination(Line(), Sinusoid()),

@@ -6,6 +6,7 @@ from icl_lab.functions.curves import Line, Sinusoid
 from icl_lab.functions.linear import DenseLinear, SparseAny, SparseLinear
 from icl_lab.functions.mixture import Mixture
 from icl_lab.functions.networks import TwoLayerReLU
+from icl_lab.functions.pool import TaskPool
 from icl_lab.functions.random import training_seed
 from icl_lab.functions.trees import DecisionTree
 
@@ -21,6 +22,7 @@ __all__ = [
     "SparseAny",
     "SparseLinear",
     "Stage",
+    "TaskPool",
     "TwoLayerReLU",
     "training_seed",
 ]

@@ -49,6 +49,35 @@ def training_seed(run_seed: int, step: int | Tensor) -> int | Tensor:
     return step + ((run_seed << 32) | TRAINING_BIT)
 
 
+def _uniforms(words: Tensor) -> Tensor:
+    """(..., n) words -> (..., 2 n) float32 in (0, 1)."""
+    halves = torch.cat([words >> 40, words >> 8], -1) & 0xFFFFFF
+    return ((halves.to(torch.float32) + 0.5) * 2.0**-24).clamp_(max=1 - 2.0**-24)
+
+
+def _normals(words: Tensor) -> Tensor:
+    """(..., n) words -> (..., 2 n) standard normals."""
+    u, v = _uniforms(words).chunk(2, -1)
+    radius = torch.sqrt(-2.0 * torch.log(u))
+    angle = (2.0 * math.pi) * v
+    return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], -1)
+
+
+def table_rows(seed: int, rows: Tensor, n: int) -> Tensor:
+    """(..., n) standard normals: those rows (...) of an endless table that belongs to the seed.
+
+    A row depends on the seed and its number alone, so a table of any length is had without being kept.
+    """
+    root = _root(torch.full((), _signed(seed), dtype=torch.int64, device=rows.device), 4)
+    keys = mix(root + rows * GAMMA).unsqueeze(-1)
+    return _normals(mix(keys + torch.arange(1, (n + 1) // 2 + 1, device=rows.device) * GAMMA))[..., :n]
+
+
+def _root(seed: Tensor, i: int) -> Tensor:
+    """The i-th of a seed's independent keys: 1 to 3 are a batch's streams, 4 is the table."""
+    return mix(mix(seed + _signed(i * GAMMA)) + i)
+
+
 class Stream:
     """One stream of random numbers. Every draw uses its own key, so shapes never make draws overlap."""
 
@@ -64,18 +93,12 @@ class Stream:
     def uniform(self, *shape: int) -> Tensor:
         """float32 in (0, 1), never 0 and never 1: two 24-bit numbers out of every 64-bit word."""
         n = math.prod(shape)
-        words = self._words((n + 1) // 2)
-        halves = torch.cat([words >> 40, words >> 8]) & 0xFFFFFF
-        return ((halves.to(torch.float32) + 0.5) * 2.0**-24)[:n].view(shape).clamp_(max=1 - 2.0**-24)
+        return _uniforms(self._words((n + 1) // 2))[:n].view(shape)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normals by Box and Muller; tails reach 5.9 standard deviations."""
         n = math.prod(shape)
-        half = (n + 1) // 2
-        u = self.uniform(2, half)
-        radius = torch.sqrt(-2.0 * torch.log(u[0]))
-        angle = (2.0 * math.pi) * u[1]
-        return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)])[:n].view(shape)
+        return _normals(self._words((n + 1) // 2))[:n].view(shape)
 
     def gamma(self, shape_parameter: int, *shape: int) -> Tensor:
         """Gamma with an integer shape parameter and rate 1: a sum of that many exponentials."""
@@ -109,5 +132,4 @@ class Streams:
     def __init__(self, seed: int | Tensor, device: torch.device | str = "cpu") -> None:
         if not isinstance(seed, Tensor):
             seed = torch.tensor(_signed(seed), dtype=torch.int64, device=device)
-        roots = [mix(mix(seed + _signed(i * GAMMA)) + i) for i in (1, 2, 3)]
-        self.inputs, self.task, self.noise = (Stream(root) for root in roots)
+        self.inputs, self.task, self.noise = (Stream(_root(seed, i)) for i in (1, 2, 3))

@@ -3,6 +3,7 @@
 from icl_lab.predictors.lasso import Lasso
 from icl_lab.predictors.linear import DenseBayes, LeastSquares, LineBayes, Ridge
 from icl_lab.predictors.mixture import MixtureBayes, bayes
+from icl_lab.predictors.pool import PoolBayes
 from icl_lab.predictors.sinusoid import SinusoidBayes
 from icl_lab.predictors.sparse import SparseBayes
 
@@ -12,6 +13,7 @@ __all__ = [
     "LeastSquares",
     "LineBayes",
     "MixtureBayes",
+    "PoolBayes",
     "Ridge",
     "SinusoidBayes",
     "SparseBayes",

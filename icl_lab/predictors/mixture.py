@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseAny, SparseLinear
+from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseAny, SparseLinear, TaskPool
 from icl_lab.predictors.gaussian import ROUNDING
 from icl_lab.predictors.linear import DenseBayes, LineBayes
+from icl_lab.predictors.pool import PoolBayes
 from icl_lab.predictors.sinusoid import SinusoidBayes
 from icl_lab.predictors.sparse import SparseBayes
 
@@ -30,6 +31,8 @@ def bayes(function_class: Any) -> Any:
             return LineBayes(scale=scale, noise=noise)
         case Sinusoid(noise=noise):
             return SinusoidBayes(noise=noise)
+        case TaskPool():
+            return PoolBayes(function_class)
         case Mixture():
             return MixtureBayes(function_class)
     raise InputError(f"There is no exact Bayes predictor for {type(function_class).__name__}.")

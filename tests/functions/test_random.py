@@ -15,10 +15,11 @@ from icl_lab.functions import (
     Sinusoid,
     SparseAny,
     SparseLinear,
+    TaskPool,
     TwoLayerReLU,
     training_seed,
 )
-from icl_lab.functions.random import GAMMA, TRAINING_BIT, Stream, Streams, mix
+from icl_lab.functions.random import GAMMA, TRAINING_BIT, Stream, Streams, mix, table_rows
 
 N = 200_000
 ALL = [
@@ -29,6 +30,7 @@ ALL = [
     DecisionTree(dim=6),
     TwoLayerReLU(dim=6),
     SparseAny(dim=6),
+    TaskPool(DenseLinear(6), 9),
     ConvexCombination(Line(), Sinusoid()),
     Mixture((Line(), Sinusoid())),
     Mixture((DenseLinear(dim=6), SparseLinear(dim=6, nonzeros=2)), (0.3, 0.7)),
@@ -138,6 +140,22 @@ def test_noise_has_a_stream_of_its_own(kind):
     assert torch.allclose(noisier.ys - plain.ys, 2 * noise, atol=1e-5)
     assert stats.kstest(noise.flatten().double().numpy(), stats.norm(scale=0.5).cdf).pvalue > 1e-3
     assert abs(torch.corrcoef(torch.stack([noise.flatten(), plain.ys.flatten()]))[0, 1]) < 0.03
+
+
+def test_rows_of_a_table_are_drawn_one_by_one():
+    table = table_rows(7, torch.arange(30_000), 5)
+    rows = torch.tensor([[29_999, 3], [3, 1]])
+    assert torch.equal(table_rows(7, rows, 5), table[rows])
+    assert stats.kstest(table.flatten().double().numpy(), "norm").pvalue > 1e-3
+    near = torch.cat([table[:-1], table[1:], table_rows(8, torch.arange(29_999), 5)], 1).T  # next row, next seed
+    assert (torch.corrcoef(near) - torch.eye(15)).abs().max() < 0.03
+
+
+def test_the_table_of_a_seed_is_no_batch_of_it():
+    table = table_rows(7, torch.arange(1000), 6)
+    for s in (Streams(7).inputs, Streams(7).task, Streams(7).noise):
+        drawn = s.normal(1000, 6)
+        assert not torch.isclose(table.flatten()[:, None], drawn.flatten()[:50], rtol=0, atol=1e-9).any()
 
 
 def test_inputs_task_and_noise_are_independent():
