@@ -236,7 +236,7 @@ def test_everything_is_measured_and_comes_home_in_one_small_file(small, capsys):
 
 def test_ratios_and_shares_are_medians_over_rounds(small, monkeypatch):
     """Seconds made up: the peer takes 3, 2 and 10 times ours; a step 2, 4 and 6 s beside products of 1 s."""
-    seconds = dict.fromkeys(gpu.VARIANTS, [2.0, 4.0, 1.0]) | {"peer": [6.0, 8.0, 10.0]}
+    seconds = {name: [2.0, 4.0, 1.0] for name in gpu.VARIANTS} | {"peer": [6.0, 8.0, 10.0]}
     seconds |= {"step": [2.0, 4.0, 6.0], "matmul": [1.0, 1.0, 1.0]}
     monkeypatch.setattr(gpu, "alternate", lambda calls, *_: {n: timing.Times(seconds[n], seconds[n]) for n in calls})
     _, found = small()
