@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from icl_lab.checkpoints import CARD
 from icl_lab.errors import InputError
 from icl_lab.journal import LOG
 from icl_lab.queue.locks import ORIGIN, read_json
@@ -40,7 +41,9 @@ def first_below(run: Path, k: int = K, error: float = ERROR) -> tuple[float | No
     lines = [line for line in read_log(run) if f"k{k}" in line]
     if not lines:
         raise InputError(f"The log of {run} has no error at k={k}.")
-    before = read_json((run if run.is_dir() else run.parent) / ORIGIN).get("seconds", 0.0)
+    folder = run if run.is_dir() else run.parent
+    origin = read_json(folder / ORIGIN) or read_json(folder / CARD).get("started_from") or {}  # a warm start's
+    before = origin.get("seconds", 0.0)
     below = [line[f"k{k}"] < error for line in lines]
     first = below.index(True) if any(below) else len(lines)
     stays = len(lines) - (below[::-1].index(False) if not all(below) else len(lines))

@@ -404,6 +404,8 @@ def test_seconds_until_the_error_was_below(tmp_path, capsys):
     assert quality.first_below(write_log(tmp_path / "c", [0.01, 0.01])) == (0.0, 0.0)
     (run / "origin.json").write_text('{"seconds": 100.0}')  # a warm start
     assert quality.first_below(run) == (121.0, 152.5)
+    (tmp_path / "c" / "card.json").write_text('{"started_from": {"seconds": 7.0}}')  # what comes home of one
+    assert quality.first_below(tmp_path / "c") == (7.0, 7.0)
     assert quality.main([str(run), str(tmp_path / "b")]) == 0
     said = capsys.readouterr().out.splitlines()
     assert "after 121 s, for good after 152 s; 7 hours of Garg et al.'s training are 208 times as long" in said[0]
