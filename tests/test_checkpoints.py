@@ -271,4 +271,5 @@ def test_shipped_checkpoints_load_and_their_cards_hold(name):
         reported = torch.tensor(curve["mean"])
         assert (torch.from_numpy(measured.low).float() <= reported + 0.15).all()
         assert (torch.from_numpy(measured.high).float() >= reported - 0.15).all()
-        assert (torch.tensor(curve["optimum"]) < reported + 0.02).all()
+        if curve["optimum"] is not None:
+            assert (torch.tensor(curve["optimum"]) < reported + 0.02).all()
