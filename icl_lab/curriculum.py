@@ -39,7 +39,8 @@ class SignsFirst:
     """Ours, for sparse classes: what breaks the plateau on which plain training stays least squares.
 
     Coefficients are +1 or -1 first and soften linearly to Gaussian, w = sign(g) ((1 - s) + s |g|). With ``dims`` the
-    inputs begin with so many coordinates and grow to ``dim`` meanwhile, with 2 * coordinates + 1 points. In a mixture
+    inputs begin with so many coordinates and grow to ``dim`` meanwhile, with 2 * coordinates + 1 points. With
+    ``others`` one coefficient comes alone and the rest of the support grows from zero to its size. In a mixture
     the component ``first`` comes alone and the others are mixed in later. Pairs are the fractions of the training at
     which a change begins and ends; after the last of them the law is the stated one.
     """
@@ -48,6 +49,7 @@ class SignsFirst:
     dims: int | None = None
     grow: tuple[float, float] = (0.0, 0.3)
     soften: tuple[float, float] = (0.3, 0.65)
+    others: tuple[float, float] | None = None
     mix: tuple[float, float] | None = None
     first: int = 1
 
@@ -55,20 +57,22 @@ class SignsFirst:
         positive("dim", self.dim)
         if self.dims is not None and not 0 < self.dims <= self.dim:
             raise InputError(f"a curriculum begins with 1 to dim={self.dim} coordinates, got dims={self.dims}.")
-        for name in ("grow", "soften", "mix"):
+        for name in ("grow", "soften", "others", "mix"):
             pair = getattr(self, name)
             if pair is not None and not 0 <= pair[0] <= pair[1] <= 1:
                 raise InputError(f"{name} must be two rising fractions of the training, got {pair}.")
 
     def at(self, t: Tensor, total: Tensor) -> Stage:
         """The stage at step t of ``total``."""
-        dims = points = share = None
+        dims = points = others = share = None
         if self.dims is not None:
             dims = self.dims + (ramp(t, total, self.grow) * (self.dim - self.dims)).long()
             points = 2 * dims + 1
+        if self.others is not None:
+            others = ramp(t, total, self.others)
         if self.mix is not None:
             share = ramp(t, total, self.mix)
-        return Stage(dims, points, ramp(t, total, self.soften), self.first, share)
+        return Stage(dims, points, ramp(t, total, self.soften), others, self.first, share)
 
 
 def ramp(t: Tensor, total: Tensor, pair: tuple[float, float]) -> Tensor:

@@ -7,11 +7,24 @@ from __future__ import annotations
 
 from icl_lab.curriculum import Curriculum, SignsFirst
 from icl_lab.errors import unknown
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseLinear
+from icl_lab.functions import (
+    ConvexCombination,
+    DecisionTree,
+    DenseLinear,
+    Line,
+    Mixture,
+    Sinusoid,
+    SparseAny,
+    SparseLinear,
+    TaskPool,
+    TwoLayerReLU,
+)
 from icl_lab.functions.curves import INPUT_STD
 from icl_lab.training import Recipe
 
 ALL: dict[str, Recipe] = {}
+DENSE_SPARSE2 = Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2)))
+SIGNS_OF_20 = SignsFirst(20, dims=4, grow=(0.0, 0.3), soften=(0.3, 0.5), mix=(0.5, 0.6))
 
 
 def _add(recipe: Recipe) -> None:
@@ -35,7 +48,7 @@ _add(Recipe("dense", DenseLinear(20), n_points=41, steps=6_000, lr=4e-3))
 # Two of twenty, and the mixture. Paper: arXiv 2311.00871. Not trained to the end yet: time and error are open, and
 # plain training stays on the least-squares curve for tens of thousands of steps.
 _add(Recipe("sparse2", SparseLinear(20, nonzeros=2), n_points=41, steps=40_000))
-_add(Recipe("dense_sparse2", Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))), n_points=41, steps=80_000))
+_add(Recipe("dense_sparse2", DENSE_SPARSE2, n_points=41, steps=80_000, curriculum=SIGNS_OF_20))
 
 # One of eight, by signs first: the pair that selects on a CPU. Paper: arXiv 2311.00871 (the classes; d and the
 # curriculum are ours). Command: icl-lab train dense_sparse1_d8.
@@ -67,7 +80,7 @@ _add(
 _add(
     Recipe(
         "dense_sparse2_garg",
-        Mixture((DenseLinear(20), SparseLinear(20, nonzeros=2))),
+        DENSE_SPARSE2,
         n_points=41,
         steps=500_000,
         size="standard",
@@ -77,6 +90,69 @@ _add(
         curriculum=Curriculum(),
     )
 )
+
+# Each class at its raw scale: every coefficient N(0, 1), so that the size of y tells the class. Paper: arXiv 2311.00871
+# (which scale it used is not known to us). Not trained yet.
+_add(
+    Recipe(
+        "dense_sparse2_raw",
+        Mixture((DenseLinear(20, scale="raw"), SparseLinear(20, scale="raw", nonzeros=2))),
+        n_points=41,
+        steps=80_000,
+        curriculum=SIGNS_OF_20,
+    )
+)
+
+# Any number of non-zeros, uniform on 1 to 20: what a model does that was shown everything between the classes. Not
+# trained yet.
+_add(Recipe("sparse_any", SparseAny(20), n_points=41, steps=60_000))
+
+# Lines, sinusoids and some convex combinations of them, their weight uniform: what pretraining on a few combinations
+# repairs. Paper: Zhang et al. 2025 (arXiv 2503.15579) for the question; the laws are ours. Not trained yet.
+_add(
+    Recipe(
+        "line_sine_combined",
+        Mixture((Line(), Sinusoid(), ConvexCombination(Line(), Sinusoid(), None)), (0.4, 0.4, 0.2)),
+        n_points=41,
+        steps=10_000,
+        input_scale=INPUT_STD,
+    )
+)
+
+# Two-layer networks and decision trees. Paper: Garg et al. 2022, who train each for 500,000 steps with their
+# curriculum. Expected there at k=100: error .17 and .12. Not trained yet.
+WIDER = Curriculum(dims=5, points=26, points_step=5)
+_add(Recipe("relu", TwoLayerReLU(20), n_points=101, steps=30_000, curriculum=WIDER))
+_add(Recipe("tree", DecisionTree(20), n_points=101, steps=60_000, curriculum=WIDER))
+
+# Sinusoids in a share of the prompts, lines in the rest: how much of a class a model must see to select it. The share
+# in the name is in thousandths; three seeds each. Command: icl-lab train line_sine_w050 --seed 1.
+SINE_SHARES = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+for _share in SINE_SHARES:
+    _add(
+        Recipe(
+            f"line_sine_w{round(1000 * _share):03d}",
+            Mixture((Line(), Sinusoid()), (1 - _share, _share)),
+            n_points=21,
+            steps=1_500,
+            size="tiny",
+            input_scale=INPUT_STD,
+        )
+    )
+
+# A fixed pool of tasks instead of a fresh one in every prompt: memorizing against learning. Paper: Raventos et al. 2023
+# (arXiv 2306.15063): d=8, 16 points, noise variance .25; they train for 500,000 steps of 256 prompts.
+POOLS = (2**4, 2**8, 2**12, 2**16)
+for _tasks in POOLS:
+    _add(
+        Recipe(
+            f"dense_pool_{_tasks}",
+            TaskPool(DenseLinear(8, scale="raw", noise=0.5), _tasks),
+            n_points=16,
+            steps=6_000,
+            lr=4e-3,
+        )
+    )
 
 
 def get(name: str) -> Recipe:

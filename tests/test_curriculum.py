@@ -30,6 +30,23 @@ def test_softness_goes_from_signs_to_the_stated_gaussian():
     assert len(signs) == 4000
 
 
+@pytest.mark.parametrize("others", [0.0, 0.25, 1.0])
+def test_others_grow_beside_one_coefficient(others):
+    """All non-zeros but one, a random one, are multiplied by it; at 1 the law is the stated one."""
+    sparse = SparseLinear(8, nonzeros=3)
+    stated = sparse.sample(3000, 1, 3).task["w"]
+    w = sparse.sample(3000, 1, 3, stage=Stage(others=others)).task["w"]
+    whole = (w == stated) & (stated != 0)
+    shrunk = (w == stated * others) & (stated != 0)
+    assert ((whole | shrunk) == (stated != 0)).all()
+    if others < 1:
+        assert (whole.sum(1) == 1).all()
+        assert (shrunk.sum(1) == 2).all()
+        assert whole.float().mean(0).tolist() == pytest.approx([1 / 8] * 8, abs=0.025)
+    else:
+        assert torch.equal(w, stated)
+
+
 def test_a_class_without_supports_ignores_softness():
     stated = DenseLinear(8).sample(10, 3, 5)
     assert torch.equal(DenseLinear(8).sample(10, 3, 5, stage=Stage(softness=0.0)).ys, stated.ys)
@@ -47,19 +64,20 @@ def test_a_full_share_is_the_stated_mixture():
 
 
 def test_signs_first_moves_by_fractions_of_the_training():
-    law = SignsFirst(8, dims=2, grow=(0.0, 0.2), soften=(0.3, 0.65), mix=(0.5, 0.7))
+    law = SignsFirst(8, dims=2, grow=(0.0, 0.2), soften=(0.3, 0.65), others=(0.1, 0.2), mix=(0.5, 0.7))
     total = torch.tensor(1000)
     stages = {t: law.at(torch.tensor(t), total) for t in (0, 100, 200, 475, 600, 700, 999)}
     assert [int(s.dims) for s in stages.values()] == [2, 5, 8, 8, 8, 8, 8]
     assert [int(s.points) for s in stages.values()] == [5, 11, 17, 17, 17, 17, 17]
     assert [float(s.softness) for s in stages.values()] == pytest.approx([0, 0, 0, 0.5, 6 / 7, 1, 1])
     assert [float(s.share) for s in stages.values()] == pytest.approx([0, 0, 0, 0, 0.5, 1, 1])
+    assert [float(s.others) for s in stages.values()] == pytest.approx([0, 0, 1, 1, 1, 1, 1])
     assert {s.first for s in stages.values()} == {1}
 
 
 def test_what_is_not_asked_for_stays_as_stated():
     stage = SignsFirst(8).at(torch.tensor(0), torch.tensor(10))
-    assert (stage.dims, stage.points, stage.share) == (None, None, None)
+    assert (stage.dims, stage.points, stage.others, stage.share) == (None,) * 4
     assert Curriculum().at(torch.tensor(0), torch.tensor(10)).softness is None
 
 

@@ -204,8 +204,8 @@ def test_recipes_are_named_by_what_they_train_on():
         assert recipe.name == name
         assert name.replace("_", "").isalnum()
         said = re.search(r"_d(\d+)$", name)
-        curves = "line" in name or "sine" in name
-        assert recipe.function_class.dim == (int(said[1]) if said else 1 if curves else 20), name
+        usual = 1 if "line" in name or "sine" in name else 8 if "pool" in name else 20
+        assert recipe.function_class.dim == (int(said[1]) if said else usual), name
     assert recipes.get("line_sine").function_class == Mixture((Line(), Sinusoid()))
     with pytest.raises(InputError, match=r"Unknown recipe 'dense_sparse3'\. Did you mean 'dense_sparse2'"):
         recipes.get("dense_sparse3")

@@ -40,6 +40,7 @@ class Stage:
     dims: int | Tensor | None = None  # inputs beyond the first so many coordinates are zero
     points: int | Tensor | None = None  # only so many positions of a prompt count in the loss
     softness: float | Tensor | None = None  # sparse coefficients: 0 are signs, 1 are Gaussian, linear in between
+    others: float | Tensor | None = None  # sparse coefficients but one are multiplied by it: 0 leaves one alone, 1 all
     first: int = 0  # the component of a mixture that comes first, and
     share: float | Tensor | None = None  # how much of the stated mixture there is: 0 none, 1 all
 

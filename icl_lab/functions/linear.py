@@ -61,6 +61,9 @@ class SparseLinear(DenseLinear):
     def draw_task(self, streams: Streams, n_prompts: int, stage: Stage) -> dict[str, Any]:
         support = streams.task.subset(n_prompts, self.dim, self.nonzeros, stage.dims)
         w = soft(streams.task.normal(n_prompts, self.dim), stage)
+        if stage.others is not None:
+            key = support * streams.task.uniform(n_prompts, self.dim)
+            w = w.where(key == key.amax(dim=1, keepdim=True), w * stage.others)
         return {"w": self.weight_std * w * support}
 
 
