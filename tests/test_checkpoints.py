@@ -257,7 +257,7 @@ def test_the_index_is_the_folder():
 
 @pytest.mark.parametrize("name", [name for name in checkpoints.index() if not name.startswith("language/")])
 def test_shipped_checkpoints_load_and_their_cards_hold(name):
-    """A short curve on 64 of the card's prompts lies near what the card reports."""
+    """A short curve on 256 of the card's prompts lies near what the card reports."""
     from icl_lab.evaluation import icl_curve
     from icl_lab.recipes import get
 
@@ -267,7 +267,7 @@ def test_shipped_checkpoints_load_and_their_cards_hold(name):
     recipe = get(card["recipe"]["name"])
     classes = {type(c).__name__: c for c in getattr(recipe.function_class, "components", (recipe.function_class,))}
     for label, curve in card["curves"].items():
-        measured = icl_curve(predictor, classes[label], 64, card["model"]["n_points"])
+        measured = icl_curve(predictor, classes[label], 256, card["model"]["n_points"])
         reported = torch.tensor(curve["mean"])
         assert (torch.from_numpy(measured.low).float() <= reported + 0.15).all()
         assert (torch.from_numpy(measured.high).float() >= reported - 0.15).all()

@@ -103,10 +103,10 @@ def test_minutes_make_another_run(nano, tmp_path):
     ("size", "change", "storage"),
     [
         ("tiny", 0.0, "float32"),
-        ("small", 5e-5, "float16"),
-        ("small", 2e-4, "float32"),
-        ("standard", 5e-5, "int8"),
-        ("standard", 2e-4, "float16"),
+        ("small", 5e-4, "float16"),
+        ("small", 2e-3, "float32"),
+        ("standard", 5e-4, "int8"),
+        ("standard", 2e-3, "float16"),
     ],
 )
 def test_the_smallest_storage_that_changes_no_error_is_taken(nano, tmp_path, monkeypatch, size, change, storage):
@@ -132,14 +132,18 @@ def test_the_curves_of_a_card_are_those_of_the_stored_weights(nano, tmp_path, mo
     exact = icl_curve(checkpoints.Pretrained(result.model, {"name": ""}), DenseLinear(2), 64, 4).mean
     assert reported == pytest.approx(icl_curve(predictor, DenseLinear(2), 64, 4).mean.tolist(), abs=2e-6)
     change = predictor.card["storage_changes_errors_by"]
-    assert change == pytest.approx(max(abs(exact - reported)), abs=2e-6)
+    assert change == pytest.approx(max(abs(exact - reported) / exact), abs=1e-5)
     assert change > 1e-4
 
 
 def test_differences_are_the_largest_over_classes_and_positions():
     a = {"x": {"mean": [0.5, 0.2]}, "y": {"mean": [0.1, 0.1]}}
-    b = {"x": {"mean": [0.5, 0.25]}, "y": {"mean": [0.4, 0.1]}}
-    assert runs.largest_difference(a, b) == pytest.approx(0.3)
+    b = {"x": {"mean": [0.5, 0.25]}, "y": {"mean": [0.1, 0.1]}}
+    assert runs.largest_difference(a, b) == pytest.approx(0.25)  # a part of the error
+    c = {"x": {"mean": [0.5, 0.2]}, "y": {"mean": [0.1, 0.102]}}
+    small = {"x": {"mean": [0.5, 0.2]}, "y": {"mean": [0.1, 0.001]}}
+    assert runs.largest_difference(c, a) == pytest.approx(0.002 / 0.102)
+    assert runs.largest_difference(small, c) == pytest.approx(0.101 / 0.1)  # small errors count as .1
 
 
 def test_warm_starts(nano, tmp_path):
