@@ -32,6 +32,7 @@ def train(
     lr: float | None = typer.Option(None, help="Peak learning rate."),
     tokens: str | None = typer.Option(None, help="pair or interleaved."),
     seed: int | None = typer.Option(None, help="Seed of weights and prompts."),
+    warm_start: str | None = typer.Option(None, help="Begin with the weights of this checkpoint (name or folder)."),
     device: str | None = typer.Option(None, help="cpu or cuda; default the best there is."),
     out: str = typer.Option("runs", help="Folder of the runs."),
     resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run."),
@@ -41,7 +42,15 @@ def train(
     from icl_lab import runs
 
     chosen = runs.configure(
-        recipe, size=size, steps=steps, batch_size=batch_size, optimizer=optimizer, lr=lr, tokens=tokens, seed=seed
+        recipe,
+        size=size,
+        steps=steps,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        tokens=tokens,
+        seed=seed,
+        warm_start=warm_start,
     )
     print(runs.run(chosen, out, device=device, minutes=minutes, resume=resume, force=force))
 

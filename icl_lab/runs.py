@@ -217,6 +217,7 @@ def run(
     pick_device(device)
     if minutes is not None:
         positive("minutes", minutes)
+    weights = warm_weights(recipe) if recipe.warm_start else None
     length = "" if minutes is None else f"-{minutes:g}min"  # not the run that the recipe's own steps would be
     folder = writable_folder(Path(out) / f"{recipe.size}-{recipe.name}-{recipe.run_id}{length}")
     unfinished = (folder / STATE).exists()
@@ -225,9 +226,6 @@ def run(
         return folder
     if unfinished and not (resume or force):
         raise InputError(f"{folder} holds an unfinished run: --resume goes on with it, --force starts anew.")
-    weights = None
-    if recipe.warm_start:
-        weights = warm_weights(recipe)
     result = train(
         recipe,
         folder,

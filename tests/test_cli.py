@@ -23,7 +23,7 @@ def call(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["dense_d6"], "Unknown recipe 'dense_d6'. Did you mean 'dense_d5'"),
+        (["dens_d5"], "Unknown recipe 'dens_d5'. Did you mean 'dense_d5'"),
         (["dense_d5", "--size", "huge"], "Unknown size 'huge'. Known: small, standard, tiny."),
         (["dense_d5", "--device", "gpu"], "Unknown device 'gpu'."),
         (["dense_d5", "--optimizer", "adamm"], "Did you mean 'adam'"),
@@ -34,6 +34,11 @@ def call(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
         (["dense_d5", "--lr", "nan"], "lr must be greater than 0, got nan."),
         (["dense_d5", "--seed", "-1"], "seed must be from 0"),
         (["dense_d5", "--out", "/proc/nowhere"], "Cannot write into the folder"),
+        (
+            ["dense_d5", "--warm-start", "tiny/dense_d6"],
+            "Did you mean 'tiny/dense_d5'",
+        ),
+        (["dense_d5", "--warm-start", "tiny/sine"], "tiny/sine cannot start tiny/dense_d5: its model is Config(dim=1,"),
     ],
 )
 def test_bad_input_is_one_sentence(monkeypatch, capsys, tmp_path, arguments, words):
