@@ -3,6 +3,7 @@
 from icl_lab.functions.base import FunctionClass, Prompts, Stage
 from icl_lab.functions.combination import ConvexCombination
 from icl_lab.functions.curves import Line, Sinusoid
+from icl_lab.functions.fourier import FourierSeries
 from icl_lab.functions.linear import DenseLinear, SparseAny, SparseLinear
 from icl_lab.functions.mixture import Mixture
 from icl_lab.functions.networks import TwoLayerReLU
@@ -14,6 +15,7 @@ __all__ = [
     "ConvexCombination",
     "DecisionTree",
     "DenseLinear",
+    "FourierSeries",
     "FunctionClass",
     "Line",
     "Mixture",

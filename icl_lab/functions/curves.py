@@ -25,7 +25,7 @@ FREQUENCY_RATE = 6.0
 
 
 @dataclass(frozen=True)
-class _OneDimensional(FunctionClass):
+class OneDimensional(FunctionClass):
     """Inputs uniform on (-5, 5), in raw units; transformers divide by INPUT_STD themselves."""
 
     dim: int = 1
@@ -40,7 +40,7 @@ class _OneDimensional(FunctionClass):
 
 
 @dataclass(frozen=True)
-class Line(_OneDimensional):
+class Line(OneDimensional):
     """f(x) = (a x / std + b) / sqrt 2 with slope a and intercept b ~ N(0, 1); raw scale leaves out the sqrt 2."""
 
     scale: str = "unit"
@@ -67,7 +67,7 @@ class Line(_OneDimensional):
 
 
 @dataclass(frozen=True)
-class Sinusoid(_OneDimensional):
+class Sinusoid(OneDimensional):
     """f(x) = A sin(w x) + B cos(w x), A, B ~ N(0, 1), w ~ Gamma(6, rate 6).
 
     E f(x)^2 = 1 whatever the law of w, because sin^2 + cos^2 = 1.

@@ -1,14 +1,18 @@
 """The function classes: what they say of themselves is what is drawn; bad input is refused in a sentence."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy import stats
 
 from icl_lab.errors import InputError
+from icl_lab.evaluation import squared_errors
 from icl_lab.functions import (
     ConvexCombination,
     DecisionTree,
     DenseLinear,
+    FourierSeries,
     Line,
     Mixture,
     Sinusoid,
@@ -17,6 +21,7 @@ from icl_lab.functions import (
     Stage,
     TwoLayerReLU,
 )
+from icl_lab.predictors import LeastSquares
 
 CLASSES = [
     DenseLinear(dim=5),
@@ -28,6 +33,8 @@ CLASSES = [
     Line(),
     Line(scale="raw"),
     Sinusoid(),
+    FourierSeries(),
+    FourierSeries(scale="raw", max_frequency=4),
     DecisionTree(dim=7),
     ConvexCombination(Line(scale="raw"), Sinusoid()),
     ConvexCombination(DenseLinear(dim=5, scale="raw"), TwoLayerReLU(dim=5, hidden=5), 0.3),
@@ -43,6 +50,25 @@ def test_second_moment_is_that_of_the_draws(fc):
     mean, error = (ys**2).mean().item(), (ys**2).std().item() / len(ys) ** 0.5
     assert abs(mean - fc.second_moment) < 4 * error
     assert 4 * error < 0.05 * fc.second_moment  # the test would see a wrong factor
+
+
+@pytest.mark.parametrize("fc", [c for c in CLASSES if not isinstance(c, Mixture)], ids=str)
+def test_every_class_has_a_noisy_variant(fc):
+    """Noise of the stated size is added to y; inputs and functions stay as they are without."""
+    clean, noisy = fc.sample(500, 20, 6), replace(fc, noise=0.7).sample(500, 20, 6)
+    assert torch.equal(noisy.xs, clean.xs)
+    assert torch.equal(fc.values(noisy.task, noisy.xs), clean.ys)
+    gap = (noisy.ys - clean.ys).double().flatten() / 0.7
+    assert stats.kstest(gap.numpy(), "norm").pvalue > 1e-3
+    assert replace(fc, noise=0.7).second_moment == fc.second_moment
+
+
+def test_gargs_noisy_linear_regression():
+    """w ~ N(0, I), y = w . x + N(0, 1), d = 20: least squares at k = 40 leaves d / (k - d - 1) of E f^2 = d."""
+    fc = DenseLinear(scale="raw", noise=1.0)
+    error = squared_errors(LeastSquares(), fc, 1000, 41, ks=[40]).mean()
+    assert error == pytest.approx(1 / 19, rel=0.15)
+    assert squared_errors(LeastSquares(), DenseLinear(noise=20**-0.5), 1000, 41, ks=[40]).mean() == pytest.approx(error)
 
 
 def test_values_are_those_of_the_task():
