@@ -554,7 +554,8 @@ def test_the_first_slice_is_what_the_course_needs_first() -> None:
     first = [(job.name, job.minutes, job.training.n_points) for job in entries.jobs[:4]]
     names = ("dense_sparse2", "line_sine", "dense", "sparse2")
     assert first == [(f"standard/{name}", minutes, 41) for name, minutes in zip(names, (9, 4, 4, 4), strict=True)]
-    assert all(job.training.model_config().n_embd == 256 for job in entries.jobs)
+    small = [job.name for job in entries.jobs if job.training.model_config().n_embd != 256]
+    assert small == [f"small/dense_pool_{2**n}" for n in (4, 8, 12, 16)]  # all others at the research's own size
 
 
 def test_the_page_shows_the_list_as_it_is() -> None:
