@@ -9,6 +9,17 @@ from icl_lab.functions.mixture import Mixture
 from icl_lab.functions.networks import TwoLayerReLU
 from icl_lab.functions.pool import TaskPool
 from icl_lab.functions.random import training_seed
+from icl_lab.functions.shifts import (
+    ShiftedPrompts,
+    gen_noisy,
+    gen_orthants,
+    gen_query_equal,
+    gen_query_orthogonal,
+    gen_scaled_w,
+    gen_scaled_x,
+    gen_skewed,
+    gen_subspace,
+)
 from icl_lab.functions.trees import DecisionTree
 
 __all__ = [
@@ -20,11 +31,20 @@ __all__ = [
     "Line",
     "Mixture",
     "Prompts",
+    "ShiftedPrompts",
     "Sinusoid",
     "SparseAny",
     "SparseLinear",
     "Stage",
     "TaskPool",
     "TwoLayerReLU",
+    "gen_noisy",
+    "gen_orthants",
+    "gen_query_equal",
+    "gen_query_orthogonal",
+    "gen_scaled_w",
+    "gen_scaled_x",
+    "gen_skewed",
+    "gen_subspace",
     "training_seed",
 ]

@@ -51,9 +51,14 @@ class ConvexCombination(FunctionClass):
         super().__post_init__()
 
     @property
+    def shares(self) -> tuple[float, float]:
+        """E weight^2 and E (1 - weight)^2."""
+        return (1 / 3, 1 / 3) if self.weight is None else (self.weight**2, (1 - self.weight) ** 2)
+
+    @property
     def second_moment(self) -> float:
         """E of the square: f and g are independent, and of mean zero at every x."""
-        a, b = (1 / 3, 1 / 3) if self.weight is None else (self.weight**2, (1 - self.weight) ** 2)
+        a, b = self.shares
         return a * self.f.second_moment + b * self.g.second_moment
 
     def draw_inputs(self, streams: Streams, n_prompts: int, n_points: int) -> Tensor:
