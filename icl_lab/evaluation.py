@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError, positive
-from icl_lab.functions import Mixture, TaskPool
+from icl_lab.functions import Mixture, ShiftedPrompts, TaskPool
 from icl_lab.functions.random import TRAINING_BIT
+from icl_lab.functions.shifts import Shift
 
 EVALUATION_SEED = 20231103  # the day arXiv 2311.00871 appeared; any int below TRAINING_BIT does
 CHUNK = 256  # prompts per call of a predictor
@@ -71,21 +72,50 @@ def predict(predictor: Callable[[Tensor, Tensor], Tensor], xs: Tensor, ys: Tenso
     parts = []
     with torch.no_grad():
         for x, y in zip(xs.split(CHUNK), ys.split(CHUNK), strict=True):
-            out = torch.as_tensor(predictor(x, y))
-            if out.shape != y.shape:
-                raise InputError(
-                    f"Predictor '{label_of(predictor)}' must return predictions of shape (B, T) = {tuple(y.shape)}, "
-                    f"got {tuple(out.shape)}."
-                )
-            parts.append(out.detach().to("cpu", torch.float64))
-    predictions = torch.cat(parts)
+            parts.append(_shaped(predictor, predictor(x, y), "(B, T)", tuple(y.shape)))
+    return _finite(predictor, torch.cat(parts), range(ys.shape[1]))
+
+
+def predict_at(
+    predictor: Callable[[Tensor, Tensor], Tensor], xs: Tensor, ys: Tensor, ks: Sequence[int] | np.ndarray
+) -> Tensor:
+    """(B, len(ks)) float64 predictions at these k alone; errors as ``predict``.
+
+    A predictor with a method ``at(xs, ys, k) -> (B,)`` (``predictors.Expensive``) is asked for these k and no others.
+    Any other is called once: its predictions at one k are by-products of those at the next.
+    """
+    ks = [int(k) for k in ks]
+    last = max(ks) + 1  # later points would only cost time: point k never sees them
+    xs, ys = xs[:, :last].contiguous(), ys[:, :last].contiguous()
+    at = getattr(predictor, "at", None)
+    if at is None:
+        return predict(predictor, xs, ys)[:, ks]
+    columns = []
+    with torch.no_grad():
+        for k in ks:
+            parts = zip(xs.split(CHUNK), ys.split(CHUNK), strict=True)
+            columns.append(torch.cat([_shaped(predictor, at(x, y, k), "(B,)", (len(y),)) for x, y in parts]))
+    return _finite(predictor, torch.stack(columns, 1), ks)
+
+
+def _shaped(predictor: Callable[..., Tensor], out: Any, wanted: str, shape: tuple[int, ...]) -> Tensor:
+    out = torch.as_tensor(out)
+    if tuple(out.shape) != shape:
+        raise InputError(
+            f"Predictor '{label_of(predictor)}' must return predictions of shape {wanted} = {shape}, "
+            f"got {tuple(out.shape)}."
+        )
+    return out.detach().to("cpu", torch.float64)
+
+
+def _finite(predictor: Callable[..., Tensor], predictions: Tensor, ks: Sequence[int]) -> Tensor:
+    """The predictions (B, len(ks)) as they are, if all are numbers."""
     bad = ~torch.isfinite(predictions)
     if bad.any():
-        k = int(bad.any(0).nonzero()[0])
-        count = int(bad[:, k].sum())
+        column = int(bad.any(0).nonzero()[0])
         raise InputError(
-            f"Predictor '{label_of(predictor)}' gave a prediction that is not finite at k={k} "
-            f"({count} of {len(predictions)} prompts)."
+            f"Predictor '{label_of(predictor)}' gave a prediction that is not finite at k={ks[column]} "
+            f"({int(bad[:, column].sum())} of {len(predictions)} prompts)."
         )
     return predictions
 
@@ -100,6 +130,8 @@ def squared_errors(
 ) -> np.ndarray:
     """(prompts, ks) errors (yhat - f(x))^2 / E f(x)^2; all k = 0..n_points-1 unless ks says which.
 
+    Expensive learners (``predictors.Expensive``) fit at every k that is asked for: give them ks, ``spread_ks`` for
+    instance, and about 100 prompts. What ks leaves out they do not compute.
     Two predictors with the same other arguments see the same prompts: compare them with ``paired_difference``.
     Sampling is on the CPU, so the prompts are the same on every machine. InputError: a seed of training, counts
     that are not positive, ks outside 0..n_points-1, predictions of a wrong shape or not finite.
@@ -111,10 +143,8 @@ def squared_errors(
     prompts = fc.sample(n_prompts, n_points, seed, device="cpu")
     plain = without_noise(fc)
     targets = prompts.ys if plain is fc else plain.sample(n_prompts, n_points, seed, device="cpu").ys
-    last = int(chosen.max()) + 1  # later points would only cost time: point k never sees them
-    predictions = predict(predictor, prompts.xs[:, :last].contiguous(), prompts.ys[:, :last].contiguous())
-    errors = (predictions - targets[:, :last].double()) ** 2 / fc.second_moment
-    return errors.numpy()[:, chosen]
+    predictions = predict_at(predictor, prompts.xs, prompts.ys, chosen)
+    return ((predictions - targets[:, chosen].double()) ** 2 / fc.second_moment).numpy()
 
 
 def icl_curve(
@@ -131,6 +161,64 @@ def icl_curve(
     """
     errors = squared_errors(predictor, fc, n_prompts, n_points, seed, ks)
     return curve_of(errors, _check_ks(ks, n_points))
+
+
+def spread_ks(n_points: int = 41, count: int = 8) -> list[int]:
+    """``count`` values of k from 0 to n_points - 1, as evenly as whole numbers can be: for expensive learners."""
+    positive("n_points", n_points)
+    positive("count", count)
+    return sorted({round(k) for k in np.linspace(0, n_points - 1, count)})
+
+
+def shifted_errors(
+    predictor: Callable[[Tensor, Tensor], Tensor],
+    gen: Shift,
+    fc: Any,
+    ks: Sequence[int],
+    n_prompts: int = 1280,
+    seed: int = EVALUATION_SEED,
+    **own: Any,
+) -> np.ndarray:
+    """(prompts, ks) errors on prompts from ``gen(fc, n_prompts, n_points, seed, **own)`` (``functions.shifts``).
+
+    Errors are (yhat - f(x))^2, to f without noise, over E f(x)^2 under the shifted law: predicting zero scores 1. Where
+    every position is shifted alike, one batch of max(ks) + 1 points serves all ks. Where only the query is, each k has
+    a batch of its own of k + 1 points, about the same functions, and the prediction at its last point counts.
+    InputError: as ``squared_errors``, and what the shift itself refuses.
+    """
+    positive("n_prompts", n_prompts)
+    chosen = _check_whole(ks)
+    if chosen.min() < 0:
+        raise InputError(f"ks must be 0 or more, got {chosen.tolist()}.")
+    seed = check_seed(seed)
+    prompts = gen(fc, n_prompts, int(chosen.max()) + 1, seed, **own)
+    if not prompts.query_only:
+        return _errors_at(predictor, prompts, chosen)
+    batches = (gen(fc, n_prompts, int(k) + 1, seed, **own) for k in chosen)
+    return np.concatenate([_errors_at(predictor, p, [p.xs.shape[1] - 1]) for p in batches], 1)
+
+
+def shifted_curve(
+    predictor: Callable[[Tensor, Tensor], Tensor],
+    gen: Shift,
+    fc: Any,
+    ks: Sequence[int],
+    n_prompts: int = 1280,
+    seed: int = EVALUATION_SEED,
+    **own: Any,
+) -> Curve:
+    """The learning curve under a shift: ``shifted_curve(model, gen_scaled_x, DenseLinear(), [10, 20, 40], factor=3)``.
+
+    Arguments and errors as ``shifted_errors``.
+    """
+    return curve_of(shifted_errors(predictor, gen, fc, ks, n_prompts, seed, **own), ks)
+
+
+def _errors_at(
+    predictor: Callable[[Tensor, Tensor], Tensor], p: ShiftedPrompts, ks: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    predictions = predict_at(predictor, p.xs, p.ys, ks)
+    return ((predictions - p.clean[:, ks].double()) ** 2 / p.second_moment).numpy()
 
 
 def curve_of(errors: np.ndarray, k: Sequence[int] | np.ndarray | None = None, seed: int = 0) -> Curve:
@@ -168,9 +256,14 @@ def paired_difference(first: np.ndarray, second: np.ndarray, k: Sequence[int] | 
 def _check_ks(ks: Sequence[int] | None, n_points: int) -> np.ndarray:
     if ks is None:
         return np.arange(n_points)
+    chosen = _check_whole(ks)
+    if chosen.min() < 0 or chosen.max() >= n_points:
+        raise InputError(f"ks must lie between 0 and n_points - 1 = {n_points - 1}, got {chosen.tolist()}.")
+    return chosen
+
+
+def _check_whole(ks: Sequence[int] | None) -> np.ndarray:
     chosen = np.asarray(ks)
     if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype.kind not in "iu":
         raise InputError(f"ks must be a list of whole numbers, got {ks!r}.")
-    if chosen.min() < 0 or chosen.max() >= n_points:
-        raise InputError(f"ks must lie between 0 and n_points - 1 = {n_points - 1}, got {chosen.tolist()}.")
     return chosen
