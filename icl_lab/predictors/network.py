@@ -22,9 +22,9 @@ class TwoLayerNet(Expensive):
     Garg et al. 2022 (arXiv 2208.01066) train this on two-layer networks: 100 units, batches of 10, 5,000 steps, rate
     5e-3 (5e-2 on linear functions), error .17 at k = 100, d = 20 on outputs of raw scale. Ours takes 1,000 steps: there
     the error was .182, .184 and .183 (+- .013) on 512 prompts after 300, 1,000 and 3,000. Unit scale makes y smaller
-    by sqrt(d), which Adam's steps do not follow. As in their code, layers have biases and begin as torch.nn.Linear does;
-    unlike there, every prompt begins with the same weights and takes its batches in the same order, given by ``seed``:
-    the prediction for a prompt does not depend on the others beside it.
+    by sqrt(d), which Adam's steps do not follow. As in their code, layers have biases and begin as torch.nn.Linear
+    does; unlike there, every prompt begins with the same weights and takes its batches in the same order, given by
+    ``seed``: the prediction for a prompt does not depend on the others beside it.
 
     Expensive: in float32 about 2 s for 100 prompts at one k on one core (d = 20, 1,000 steps), whatever k is.
     Raises InputError for counts < 1, rate <= 0 and shapes that do not fit.
