@@ -63,6 +63,18 @@ def ship(folder: str = typer.Argument(help="A finished run.")) -> None:
     print(shipping.ship(folder))
 
 
+@app.command("report-card")
+def report_card(
+    target: str = typer.Argument(help="MODULE:CLASS or FILE.py:CLASS, a function class of your own."),
+    out: str = typer.Option("report-card.html", help="The page (.html), or its figure alone (.png)."),
+    n_prompts: int = typer.Option(256, help="Prompts behind every curve."),
+) -> None:
+    """Check a function class and measure every shipped model and learner on it."""
+    from icl_lab import report_card
+
+    print(report_card.write(target, out, n_prompts))
+
+
 @queue.command("run")
 def queue_run(
     minutes: float = typer.Option(..., help="Length of the slice, everything included."),

@@ -61,7 +61,7 @@ def test_ship_of_something_else(monkeypatch, capsys, tmp_path):
 def test_help_names_the_commands(monkeypatch, capsys):
     status, out, _ = call(monkeypatch, capsys, "--help")
     assert status == 0
-    assert all(command in out for command in ("train", "ship", "book"))
+    assert all(command in out for command in ("train", "ship", "report-card", "book"))
 
 
 COMMAND = [
