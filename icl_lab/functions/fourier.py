@@ -51,7 +51,7 @@ class FourierSeries(OneDimensional):
 
     def features(self, xs: Tensor) -> Tensor:
         """(B, T, 1) -> (B, T, 2 * max_frequency + 1): 1, the cosines and the sines, what the coefficients multiply."""
-        n = torch.arange(1, self.max_frequency + 1, device=xs.device)
+        n = torch.arange(1, self.max_frequency + 1, dtype=xs.dtype, device=xs.device)
         angle = (math.pi / HALF_WIDTH) * n * xs  # (B, T, max_frequency)
         return torch.cat([torch.ones_like(xs), torch.cos(angle), torch.sin(angle)], -1)
 

@@ -3,6 +3,7 @@
 from icl_lab.predictors.averaging import Averaging
 from icl_lab.predictors.descent import GradientDescent
 from icl_lab.predictors.expensive import Expensive
+from icl_lab.predictors.fourier import FourierBayes
 from icl_lab.predictors.lasso import Lasso
 from icl_lab.predictors.linear import DenseBayes, LeastSquares, LineBayes, Ridge
 from icl_lab.predictors.mixture import MixtureBayes, bayes
@@ -17,6 +18,7 @@ __all__ = [
     "Averaging",
     "DenseBayes",
     "Expensive",
+    "FourierBayes",
     "GradientBoosting",
     "GradientDescent",
     "GreedyTree",

@@ -17,7 +17,7 @@ from icl_lab.predictors.gaussian import ROUNDING, sweep
 CHUNK = 128  # prompts at a time: their 20 x 20 matrices stay in the cache
 
 
-def _one_model(features: Tensor, ys: Tensor, *args: float) -> tuple[Tensor, Tensor]:
+def one_model(features: Tensor, ys: Tensor, *args: float) -> tuple[Tensor, Tensor]:
     """``sweep`` for one model per prompt: features (B, T, s) -> means and log evidences (B, T)."""
     means, evidences = in_chunks(lambda f, y: sweep(f.unsqueeze(2), y, *args), CHUNK, features, ys)
     return means[..., 0], evidences[..., 0]
@@ -39,7 +39,7 @@ class LeastSquares:
 
     def __call__(self, xs: Tensor, ys: Tensor) -> Tensor:
         X, Y = check_prompts(self.name, xs, ys)
-        return _one_model(X, Y, 1.0, 0.0, 1.0)[0].to(xs.device, dtype=xs.dtype)
+        return one_model(X, Y, 1.0, 0.0, 1.0)[0].to(xs.device, dtype=xs.dtype)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Ridge:
 
     def __call__(self, xs: Tensor, ys: Tensor) -> Tensor:
         X, Y = check_prompts(self.name, xs, ys)
-        return _one_model(X, Y, 1.0, math.sqrt(self.alpha), 1.0)[0].to(xs.device, dtype=xs.dtype)
+        return one_model(X, Y, 1.0, math.sqrt(self.alpha), 1.0)[0].to(xs.device, dtype=xs.dtype)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class DenseBayes:
         """
         X, Y = check_prompts(self.name, xs, ys, self.dim)
         fc = self.function_class
-        return _one_model(X, Y, fc.weight_std, self.noise, rounding or ROUNDING * math.sqrt(fc.second_moment))
+        return one_model(X, Y, fc.weight_std, self.noise, rounding or ROUNDING * math.sqrt(fc.second_moment))
 
     def __call__(self, xs: Tensor, ys: Tensor) -> Tensor:
         return self.infer(xs, ys)[0].to(xs.device, dtype=xs.dtype)
@@ -125,7 +125,7 @@ class LineBayes:
         features = X.new_ones(*X.shape[:2], 2)
         features[..., 0] = X[..., 0] / INPUT_STD
         fc = self.function_class
-        return _one_model(features, Y, fc.factor, self.noise, rounding or ROUNDING * math.sqrt(fc.second_moment))
+        return one_model(features, Y, fc.factor, self.noise, rounding or ROUNDING * math.sqrt(fc.second_moment))
 
     def __call__(self, xs: Tensor, ys: Tensor) -> Tensor:
         return self.infer(xs, ys)[0].to(xs.device, dtype=xs.dtype)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from icl_lab.errors import InputError
-from icl_lab.functions import DenseLinear, Line, Mixture, Sinusoid, SparseAny, SparseLinear, TaskPool
+from icl_lab.functions import DenseLinear, FourierSeries, Line, Mixture, Sinusoid, SparseAny, SparseLinear, TaskPool
+from icl_lab.predictors.fourier import FourierBayes
 from icl_lab.predictors.gaussian import ROUNDING
 from icl_lab.predictors.linear import DenseBayes, LineBayes
 from icl_lab.predictors.pool import PoolBayes
@@ -31,6 +32,8 @@ def bayes(function_class: Any) -> Any:
             return LineBayes(scale=scale, noise=noise)
         case Sinusoid(noise=noise):
             return SinusoidBayes(noise=noise)
+        case FourierSeries(scale=scale, max_frequency=top, noise=noise):
+            return FourierBayes(scale=scale, max_frequency=top, noise=noise)
         case TaskPool():
             return PoolBayes(function_class)
         case Mixture():

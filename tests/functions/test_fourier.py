@@ -36,12 +36,12 @@ def test_coefficients_and_inputs_follow_their_laws():
 def test_second_moment_is_the_same_at_every_input():
     """E f(x) f(x') = (1 + the sum of cos(n pi (x - x') / 5)) / 11 on unit scale: 1 where x = x'."""
     fc = FourierSeries()
-    task = fc.sample(100_000, 1, 8).task
-    xs = torch.tensor([-4.9, 0.0, 0.3, 2.5])[None, :, None].expand(100_000, -1, -1)
+    task = fc.sample(30_000, 1, 8).task
+    xs = torch.tensor([-4.9, 0.0, 0.3, 2.5])[None, :, None].expand(30_000, -1, -1)
     f = fc.values(task, xs).double()
     gap = xs[0, :, 0] - xs[0, :, 0][:, None]
     truth = (1 + sum(torch.cos(n * math.pi * gap / 5) for n in range(1, 11))) / 11
-    torch.testing.assert_close(f.T @ f / len(f), truth.double(), atol=0.02, rtol=0)
+    torch.testing.assert_close(f.T @ f / len(f), truth.double(), atol=0.03, rtol=0)
 
 
 def test_scale_and_noise():
