@@ -39,7 +39,7 @@ log = logging.getLogger("icl_lab")
 PROBE_SEED = 424242
 STORAGE_TOLERANCE = 1e-3  # what storing weights in fewer bits may change in any reported error: such a part of it,
 SMALL_ERROR = 0.1  # or of this where it is smaller
-STORAGE_OF_SIZE = {"tiny": ("float32",), "small": ("float16", "float32"), "standard": ("int8", "float16")}
+STORAGE_OF_SIZE = {"tiny": ("float16", "float32"), "small": ("float16", "float32"), "standard": ("int8", "float16")}
 
 
 def classes_of(function_class: Any) -> dict[str, Any]:

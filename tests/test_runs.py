@@ -102,7 +102,8 @@ def test_minutes_make_another_run(nano, tmp_path):
 @pytest.mark.parametrize(
     ("size", "change", "storage"),
     [
-        ("tiny", 0.0, "float32"),
+        ("tiny", 5e-4, "float16"),
+        ("tiny", 2e-3, "float32"),
         ("small", 5e-4, "float16"),
         ("small", 2e-3, "float32"),
         ("standard", 5e-4, "int8"),
