@@ -10,9 +10,9 @@ and a last point that is the shifted query (``query_only`` is True). ``evaluatio
 kind from one batch, the second from a batch for every k.
 
 Errors are divided by E f(x)^2 under the shifted law, so that predicting zero scores 1 everywhere; shifts of direction
-keep the mean squared length of x, hence E f(x)^2. For scaled x and w that is E f(x)^2 at the new scale: Garg et al.'s
-code draws those two without dividing by it (predicting zero then scores factor^2), and which their text means in its
-figures for scaling is not known to us.
+keep the mean squared length of x, hence E f(x)^2. For scaled x and w that is E f(x)^2 at the new scale. Garg et al.'s
+code plots those two without dividing by it (predicting zero then scores factor^2); the values in their text are lowest
+near factor 1 and rise to both sides, as errors divided by it do, so we read them that way.
 """
 
 from __future__ import annotations
