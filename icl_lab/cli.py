@@ -33,6 +33,7 @@ def train(
     tokens: str | None = typer.Option(None, help="pair or interleaved."),
     seed: int | None = typer.Option(None, help="Seed of weights and prompts."),
     warm_start: str | None = typer.Option(None, help="Begin with the weights of this checkpoint (name or folder)."),
+    plain: bool = typer.Option(False, "--plain", help="Without the recipe's curriculum: the stated law all the time."),
     device: str | None = typer.Option(None, help="cpu or cuda; default the best there is."),
     out: str = typer.Option("runs", help="Folder of the runs."),
     resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run."),
@@ -43,6 +44,7 @@ def train(
 
     chosen = runs.configure(
         recipe,
+        plain,
         size=size,
         steps=steps,
         batch_size=batch_size,

@@ -26,7 +26,7 @@ from icl_lab import checkpoints, plateau, recipes
 from icl_lab.checkpoints import Pretrained
 from icl_lab.errors import InputError, positive
 from icl_lab.evaluation import EVALUATION_SEED, icl_curve
-from icl_lab.files import writable_folder
+from icl_lab.files import writable_folder, write_atomic
 from icl_lab.functions import Mixture
 from icl_lab.journal import LOG, STATE
 from icl_lab.precision import pick_device
@@ -37,6 +37,7 @@ from icl_lab.transformer import Transformer
 log = logging.getLogger("icl_lab")
 
 PROBE_SEED = 424242
+ORIGIN = "origin.json"  # in a run folder: what a warm start began from
 STORAGE_TOLERANCE = 1e-3  # what storing weights in fewer bits may change in any reported error: such a part of it,
 SMALL_ERROR = 0.1  # or of this where it is smaller
 STORAGE_OF_SIZE = {"tiny": ("float16", "float32"), "small": ("float16", "float32"), "standard": ("int8", "float16")}
@@ -178,6 +179,7 @@ def export(
     folder: str | os.PathLike,
     n_prompts: int = 1280,
     entries: Sequence[dict[str, Any]] | None = None,
+    before: dict[str, Any] | None = None,
 ) -> Path:
     """Measure a trained model and write it as a checkpoint, in the smallest storage that changes no error."""
     weights = {name: w.detach().cpu() for name, w in result.model.state_dict().items()}
@@ -196,6 +198,7 @@ def export(
             break
     entries = result.probes if entries is None else entries
     card = make_card(recipe, result, stored, n_prompts, entries) | {"storage_changes_errors_by": change}
+    card |= spent(result.steps, result.seconds, before)
     return checkpoints.save(folder, weights, card, storage)
 
 
@@ -218,6 +221,7 @@ def run(
     if minutes is not None:
         positive("minutes", minutes)
     weights = warm_weights(recipe) if recipe.warm_start else None
+    before = origin(recipe.warm_start) if recipe.warm_start else None
     length = "" if minutes is None else f"-{minutes:g}min"  # not the run that the recipe's own steps would be
     folder = writable_folder(Path(out) / f"{recipe.size}-{recipe.name}-{recipe.run_id}{length}")
     unfinished = (folder / STATE).exists()
@@ -226,6 +230,10 @@ def run(
         return folder
     if unfinished and not (resume or force):
         raise InputError(f"{folder} holds an unfinished run: --resume goes on with it, --force starts anew.")
+    if unfinished and not force and (folder / ORIGIN).exists():  # what it began from may have been replaced since
+        before = json.loads((folder / ORIGIN).read_text())
+    elif before:
+        write_atomic(folder / ORIGIN, json.dumps(before, indent=1).encode())
     result = train(
         recipe,
         folder,
@@ -237,7 +245,7 @@ def run(
         progress=progress,
     )
     if result.finished:
-        export(recipe, result, folder, n_prompts, read_log(folder))
+        export(recipe, result, folder, n_prompts, read_log(folder), before)
         (folder / STATE).unlink()
     else:
         log.info("stopped at step %d; --resume goes on", result.steps)
@@ -255,6 +263,28 @@ def warm_weights(recipe: Recipe) -> dict[str, Tensor]:
     return source.state_dict()
 
 
-def configure(name: str, **changes: Any) -> Recipe:
-    """The recipe of that name with the changes that are not None."""
-    return replace(recipes.get(name), **{key: value for key, value in changes.items() if value is not None})
+def origin(name: str) -> dict[str, Any]:
+    """What a warm start from this checkpoint begins with: which weights, and what had been spent on them."""
+    card = checkpoints.load(name).card
+    return {
+        "checkpoint": name,
+        "name": card["name"],
+        "sha256": card["sha256"],
+        "steps": card.get("total_steps", card.get("steps", 0)),
+        "seconds": card.get("total_seconds", card.get("seconds", 0.0)),
+    }
+
+
+def spent(steps: int, seconds: float, before: dict[str, Any] | None) -> dict[str, Any]:
+    """What a card says of everything that went into a model, warm starts included."""
+    return {
+        "started_from": before,
+        "total_steps": steps + (before["steps"] if before else 0),
+        "total_seconds": round(seconds + (before["seconds"] if before else 0), 1),
+    }
+
+
+def configure(name: str, plain: bool = False, **changes: Any) -> Recipe:
+    """The recipe of that name with the changes that are not None; plain: without its curriculum."""
+    recipe = replace(recipes.get(name), **{key: value for key, value in changes.items() if value is not None})
+    return replace(recipe, curriculum=None) if plain else recipe

@@ -152,6 +152,11 @@ def test_warm_starts(nano, tmp_path):
     warm = nano(warm_start=str(source), steps=1, lr=1e-12)
     card = checkpoints.load(run(warm, tmp_path)).card
     assert card["warm_start"] == str(source)
+    first = checkpoints.load(source).card
+    assert card["started_from"]["sha256"] == first["sha256"]
+    assert card["total_steps"] == first["steps"] + 1
+    assert card["total_seconds"] == pytest.approx(first["seconds"] + card["seconds"], abs=0.11)
+    assert (first["total_steps"], first["started_from"]) == (first["steps"], None)
     assert card["curves"]["DenseLinear"]["mean"] == pytest.approx(
         checkpoints.load(source).card["curves"]["DenseLinear"]["mean"], abs=1e-4
     )
@@ -220,6 +225,9 @@ def test_configure_changes_only_what_is_given():
     assert runs.configure("dense_d5", steps=None, seed=None) == recipes.get("dense_d5")
     changed = runs.configure("dense_d5", steps=7, seed=3)
     assert (changed.steps, changed.seed, changed.size) == (7, 3, "tiny")
+    sparse = recipes.get("sparse1_d8")
+    assert sparse.curriculum is not None
+    assert runs.configure("sparse1_d8", plain=True, steps=9) == replace(sparse, curriculum=None, steps=9)
 
 
 def test_shipping_copies_a_run_and_renews_the_index(nano, tmp_path, monkeypatch):

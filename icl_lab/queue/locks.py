@@ -19,7 +19,6 @@ FOLDER = "runs/queue"
 LOCK = "lock"  # in the queue's folder: the runner's; in a run folder: its worker's
 ORDER = "order.json"  # what the runner asks of a worker
 PHASE = "phase.json"  # how far the worker is: starting, training, evaluating, done, unfinished, failed
-ORIGIN = "origin.json"  # where a warm start began
 WORKER_LOG = "worker.log"
 SLICE = "slice.json"  # the present or last slice: when it began, how long, whether it ended by itself
 QUEUE_LOG = "queue.log"

@@ -22,7 +22,7 @@ from icl_lab.checkpoints import CARD, WEIGHTS
 from icl_lab.errors import InputError
 from icl_lab.journal import LOG, STATE
 from icl_lab.queue.jobs import Job
-from icl_lab.queue.locks import ORIGIN, PHASE, read_json, write_json
+from icl_lab.queue.locks import PHASE, read_json, write_json
 from icl_lab.training import Budget, Result
 from icl_lab.transformer import Transformer
 
@@ -73,30 +73,19 @@ def warm_start(job: Job, run: Path) -> dict[str, Tensor]:
 
     Raises InputError for an unknown checkpoint and for one of another shape.
     """
-    card = checkpoints.load(job.warm_start).card
-    origin = {
-        "checkpoint": job.warm_start,
-        "name": card["name"],
-        "sha256": card["sha256"],
-        "steps": card.get("total_steps", card.get("steps", 0)),
-        "seconds": card.get("total_seconds", card.get("seconds", 0.0)),
-    }
     weights = runs.warm_weights(job.training)
-    write_json(run / ORIGIN, origin)
+    write_json(run / runs.ORIGIN, runs.origin(job.warm_start))
     return weights
 
 
 def remarks(job: Job, run: Path, steps: int, planned: int, seconds: float) -> dict[str, Any]:
     """What the queue adds to a card: whether the plan was finished, and everything spent, warm starts included."""
-    before = read_json(run / ORIGIN) if job.warm_start else None
+    before = read_json(run / runs.ORIGIN) if job.warm_start else None
     return {
         "finished": steps >= planned,
         "planned_steps": planned,
         "minutes_in_list": job.minutes,
-        "started_from": before,
-        "total_steps": steps + (before["steps"] if before else 0),
-        "total_seconds": round(seconds + (before["seconds"] if before else 0), 1),
-    }
+    } | runs.spent(steps, seconds, before)
 
 
 def settle(job: Job, result: Result, planned: int, run: Path, n_prompts: int) -> Path:
