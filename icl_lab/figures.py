@@ -78,6 +78,8 @@ STYLES: dict[str, Style] = {
     "dense": Style(BLUE, "-", "v"),
     "sparse2": Style(ORANGE, "-", "^"),
     "dense_sparse2": Style(PURPLE, "-", "X"),
+    "sparse1_d8": Style(ORANGE, "-", "p"),
+    "dense_sparse1_d8": Style(PURPLE, "-", "P"),
     "line": Style(BLUE, "-", "<"),
     "sine": Style(ORANGE, "-", ">"),
     "line_sine": Style(PURPLE, "-", "d"),
