@@ -17,7 +17,8 @@ from typing import Any
 from icl_lab.checkpoints import CARD
 from icl_lab.errors import InputError
 from icl_lab.journal import LOG
-from icl_lab.queue.locks import ORIGIN, read_json
+from icl_lab.queue.locks import read_json
+from icl_lab.runs import ORIGIN
 
 K, ERROR = 20, 0.02
 PEERS_HOURS = 7.0
