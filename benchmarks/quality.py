@@ -16,8 +16,8 @@ from typing import Any
 
 from icl_lab.checkpoints import CARD
 from icl_lab.errors import InputError
+from icl_lab.files import read_json
 from icl_lab.journal import LOG
-from icl_lab.queue.locks import read_json
 from icl_lab.runs import ORIGIN
 
 K, ERROR = 20, 0.02

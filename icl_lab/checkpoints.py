@@ -21,7 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from icl_lab.errors import InputError, unknown
-from icl_lab.files import sha256, writable_folder, write_atomic
+from icl_lab.files import sha256, writable_folder, write_atomic, write_json
 from icl_lab.transformer import SIZES, Config, Transformer
 
 log = logging.getLogger("icl_lab")
@@ -94,7 +94,7 @@ def save(folder: str | os.PathLike, weights: dict[str, Tensor], card: dict[str, 
     data = save_tensors({name: w.contiguous() for name, w in encode(weights, storage).items()})
     card = {**card, "storage": storage, "sha256": sha256(data)}
     write_atomic(folder / WEIGHTS, data)
-    write_atomic(folder / CARD, (json.dumps(card, indent=1) + "\n").encode())
+    write_json(folder / CARD, card)
     return folder
 
 

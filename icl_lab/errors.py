@@ -23,3 +23,15 @@ def positive(name: str, value: int | float) -> None:
     """Raise InputError unless value > 0."""
     if not value > 0:
         raise InputError(f"{name} must be greater than 0, got {value}.")
+
+
+def whole(name: str, value: int) -> None:
+    """Raise InputError unless value is a whole number."""
+    if value != int(value):
+        raise InputError(f"{name} must be a whole number, got {value}.")
+
+
+def check_count(name: str, value: int) -> None:
+    """Raise InputError unless value is a whole number >= 1."""
+    positive(name, value)
+    whole(name, value)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from icl_lab.errors import InputError
 
@@ -28,6 +30,20 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         kept = "the previous file is whole" if path.exists() else "nothing was written"
         raise InputError(f"Could not write {path} ({error.strerror}); {kept}.") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``write_atomic`` of the value as readable JSON."""
+    write_atomic(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in the file, or nothing if there is no file yet or it is no object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def append_line(path: Path, line: str) -> None:

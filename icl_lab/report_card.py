@@ -211,10 +211,11 @@ def measure(target: str, n_prompts: int = 256, n_points: int | None = None) -> R
     label = target.rpartition(":")[2]
     second_moment = check(fc, label)
     models, left_out = readers(fc)
-    longest = n_points or 2 * fc.dim + 1 if not models else n_points or max(m.model.config.n_points for m in models)
+    longest = n_points or max((m.model.config.n_points for m in models), default=2 * fc.dim + 1)
+    readable = {id(m): m.model.config.n_points for m in models}  # a model reads prompts up to its own length
     curves: dict[str, Curve] = {}
     for predictor in [*learners(fc), *models]:
-        points = min(longest, predictor.model.config.n_points) if predictor in models else longest
+        points = min(longest, readable.get(id(predictor), longest))
         try:
             curves[label_of(predictor)] = icl_curve(predictor, fc, n_prompts, points)
         except InputError as error:

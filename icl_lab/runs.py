@@ -26,7 +26,7 @@ from icl_lab import checkpoints, plateau, recipes
 from icl_lab.checkpoints import Pretrained
 from icl_lab.errors import InputError, positive
 from icl_lab.evaluation import EVALUATION_SEED, icl_curve
-from icl_lab.files import writable_folder, write_atomic
+from icl_lab.files import read_json, writable_folder, write_json
 from icl_lab.functions import Mixture
 from icl_lab.journal import LOG, STATE
 from icl_lab.precision import pick_device
@@ -49,6 +49,12 @@ def classes_of(function_class: Any) -> dict[str, Any]:
     return {type(part).__name__: part for part in parts}
 
 
+def milestones(dim: int, n_points: int) -> list[int]:
+    """The three k at which a model is summed up: d/2, d, and the last."""
+    middle = min(max(dim, 4), n_points // 2)
+    return sorted({middle // 2, middle, n_points - 1})
+
+
 @dataclass
 class Probe:
     """Error on fixed prompts at three k, each beside the optimum's if it is known: what the progress bar shows."""
@@ -58,8 +64,7 @@ class Probe:
 
     def __post_init__(self) -> None:
         fc, n = self.recipe.function_class, self.recipe.n_points
-        middle = min(max(fc.dim, 4), n // 2)
-        self.ks = sorted({middle // 2, middle, n - 1})
+        self.ks = milestones(fc.dim, n)
         self.prompts = fc.sample(self.n_prompts, n, PROBE_SEED)
         best = optimal(fc)
         self.optimum = None if best is None else self._errors(best(self.prompts.xs, self.prompts.ys))
@@ -220,8 +225,7 @@ def run(
     pick_device(device)
     if minutes is not None:
         positive("minutes", minutes)
-    weights = warm_weights(recipe) if recipe.warm_start else None
-    before = origin(recipe.warm_start) if recipe.warm_start else None
+    weights, before = warm_start(recipe) if recipe.warm_start else (None, None)
     length = "" if minutes is None else f"-{minutes:g}min"  # not the run that the recipe's own steps would be
     folder = writable_folder(Path(out) / f"{recipe.size}-{recipe.name}-{recipe.run_id}{length}")
     unfinished = (folder / STATE).exists()
@@ -231,9 +235,9 @@ def run(
     if unfinished and not (resume or force):
         raise InputError(f"{folder} holds an unfinished run: --resume goes on with it, --force starts anew.")
     if unfinished and not force and (folder / ORIGIN).exists():  # what it began from may have been replaced since
-        before = json.loads((folder / ORIGIN).read_text())
+        before = read_json(folder / ORIGIN)
     elif before:
-        write_atomic(folder / ORIGIN, json.dumps(before, indent=1).encode())
+        write_json(folder / ORIGIN, before)
     result = train(
         recipe,
         folder,
@@ -252,27 +256,26 @@ def run(
     return folder
 
 
-def warm_weights(recipe: Recipe) -> dict[str, Tensor]:
-    """The weights of recipe.warm_start. Raises InputError when that model has another shape."""
-    source = checkpoints.load(recipe.warm_start).model
-    if source.config != recipe.model_config():
+def warm_start(recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights of recipe.warm_start, and where they come from: which file, and what had been spent on it.
+
+    Raises InputError for an unknown checkpoint and when that model has another shape.
+    """
+    source = checkpoints.load(recipe.warm_start)
+    if source.model.config != recipe.model_config():
         raise InputError(
-            f"{recipe.warm_start} cannot start {recipe.size}/{recipe.name}: its model is {source.config}, "
+            f"{recipe.warm_start} cannot start {recipe.size}/{recipe.name}: its model is {source.model.config}, "
             f"expected {recipe.model_config()}."
         )
-    return source.state_dict()
-
-
-def origin(name: str) -> dict[str, Any]:
-    """What a warm start from this checkpoint begins with: which weights, and what had been spent on them."""
-    card = checkpoints.load(name).card
-    return {
-        "checkpoint": name,
+    card = source.card
+    origin = {
+        "checkpoint": recipe.warm_start,
         "name": card["name"],
         "sha256": card["sha256"],
         "steps": card.get("total_steps", card.get("steps", 0)),
         "seconds": card.get("total_seconds", card.get("seconds", 0.0)),
     }
+    return source.model.state_dict(), origin
 
 
 def spent(steps: int, seconds: float, before: dict[str, Any] | None) -> dict[str, Any]:

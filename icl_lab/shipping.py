@@ -11,7 +11,8 @@ from typing import Any
 
 from icl_lab import checkpoints
 from icl_lab.errors import InputError
-from icl_lab.files import sha256, write_atomic
+from icl_lab.files import sha256, write_atomic, write_json
+from icl_lab.runs import milestones
 
 INDEX = Path(__file__).with_name("shipped.json")
 HEAD = """# Trained models
@@ -36,15 +37,15 @@ def make_index(root: Path | None = None) -> dict[str, dict[str, str]]:
     }
 
 
+def card_files() -> dict[Path, dict[str, Any]]:
+    """Path -> card of every shipped transformer (language models have a table of their own in their chapters)."""
+    files = sorted(checkpoints.CLONE.glob(f"*/*/{checkpoints.CARD}"))
+    return {path: json.loads(path.read_text()) for path in files if path.parts[-3] != "language"}
+
+
 def cards() -> dict[str, dict[str, Any]]:
-    """Name -> card of every shipped transformer (language models have a table of their own in their chapters)."""
-    found = {path.parent.relative_to(checkpoints.CLONE).as_posix(): path for path in _card_files()}
-    return {name: json.loads(path.read_text()) for name, path in sorted(found.items())}
-
-
-def _card_files() -> list[Path]:
-    files = checkpoints.CLONE.glob(f"*/*/{checkpoints.CARD}")
-    return [path for path in files if path.parts[-3] != "language"]
+    """Name -> card of every shipped transformer."""
+    return {path.parent.relative_to(checkpoints.CLONE).as_posix(): card for path, card in card_files().items()}
 
 
 def family(card: dict[str, Any]) -> tuple[str, str]:
@@ -54,23 +55,20 @@ def family(card: dict[str, Any]) -> tuple[str, str]:
 
 def count_trainings() -> None:
     """Write into every card how many seeds of its training are shipped."""
-    counts = Counter(family(card) for card in cards().values())
-    for path in _card_files():
-        card = json.loads(path.read_text())
+    found = card_files()
+    counts = Counter(family(card) for card in found.values())
+    for path, card in found.items():
         if card["trainings"] != counts[family(card)]:
-            card["trainings"] = counts[family(card)]
-            write_atomic(path, (json.dumps(card, indent=1) + "\n").encode())
+            write_json(path, card | {"trainings": counts[family(card)]})
 
 
 def errors(card: dict[str, Any]) -> str:
     """Errors at d/2, d and the last k of every class, the optimum's in brackets."""
     parts = []
     for name, curve in card["curves"].items():
-        last = len(curve["k"]) - 1
-        middle = min(max(card["model"]["dim"], 4), last // 2)
         numbers = [
             f"{curve['mean'][k]:.3f}" + (f" ({curve['optimum'][k]:.3f})" if curve.get("optimum") else "") + f" at {k}"
-            for k in sorted({middle // 2, middle, last})
+            for k in milestones(card["model"]["dim"], len(curve["k"]))
         ]
         parts.append(f"{name}: " + ", ".join(numbers))
     return "<br>".join(parts)
@@ -92,7 +90,7 @@ def write_readme() -> None:
 
 
 def write_index() -> None:
-    write_atomic(INDEX, (json.dumps(make_index(), indent=1) + "\n").encode())
+    write_json(INDEX, make_index())
 
 
 def ship(run: str | os.PathLike) -> Path:

@@ -21,5 +21,5 @@ def table(trials: dict[str, Any] | None = None) -> str:
     lines = ["trial                             steps  " + "".join(f"error at k={k:<4}" for k in trials["k"])]
     for row in trials["rows"]:
         errors = "".join(f"{error:<15.3f}" for error in row["errors"])
-        lines.append(f"{row['name']:<33} {row['steps']:>5}  {errors}".rstrip())
+        lines.append(f"{row['name']:<33} {row['steps']:>5}  {errors}")
     return "\n".join(line.rstrip() for line in lines)

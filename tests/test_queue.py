@@ -17,10 +17,10 @@ import pytest
 
 from icl_lab import checkpoints
 from icl_lab.errors import InputError
-from icl_lab.files import sha256
+from icl_lab.files import read_json, sha256, write_json
 from icl_lab.journal import STATE
 from icl_lab.queue import jobs, joining, packing, runner, slices, speed, status
-from icl_lab.queue.locks import LOCK, ORDER, Lock, holder, read_json, write_json
+from icl_lab.queue.locks import LOCK, ORDER, Lock, holder
 from icl_lab.queue.results import UNFINISHED, last_note, read_state
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_lab.errors import InputError, positive
+from icl_lab.errors import InputError, check_count, positive
 from icl_lab.functions.random import Streams
 
 
@@ -66,9 +66,7 @@ class FunctionClass:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        positive("dim", self.dim)
-        if self.dim != int(self.dim):
-            raise InputError(f"dim must be a whole number, got {self.dim}.")
+        check_count("dim", self.dim)
         if self.noise < 0:
             raise InputError(f"noise must be a standard deviation >= 0, got {self.noise}.")
 

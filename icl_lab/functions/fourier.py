@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_lab.errors import InputError, positive
+from icl_lab.errors import check_count
 from icl_lab.functions.base import Stage, check_scale
 from icl_lab.functions.curves import HALF_WIDTH, OneDimensional
 from icl_lab.functions.random import Streams
@@ -31,9 +31,7 @@ class FourierSeries(OneDimensional):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_scale(self.scale)
-        positive("max_frequency", self.max_frequency)
-        if self.max_frequency != int(self.max_frequency):
-            raise InputError(f"max_frequency must be a whole number, got {self.max_frequency}.")
+        check_count("max_frequency", self.max_frequency)
 
     @property
     def second_moment(self) -> float:

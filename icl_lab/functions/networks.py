@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_lab.errors import InputError, positive
+from icl_lab.errors import check_count
 from icl_lab.functions.base import FunctionClass, Stage, check_scale
 from icl_lab.functions.random import Streams
 
@@ -27,9 +27,7 @@ class TwoLayerReLU(FunctionClass):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_scale(self.scale)
-        positive("hidden", self.hidden)
-        if self.hidden != int(self.hidden):
-            raise InputError(f"hidden must be a whole number, got {self.hidden}.")
+        check_count("hidden", self.hidden)
 
     @property
     def second_moment(self) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_lab.errors import InputError, positive
+from icl_lab.errors import InputError, check_count, whole
 from icl_lab.functions.base import FunctionClass, Stage
 from icl_lab.functions.linear import DenseLinear
 from icl_lab.functions.random import Streams, table_rows
@@ -41,10 +41,8 @@ class TaskPool(FunctionClass):
         object.__setattr__(self, "dim", self.base.dim)
         object.__setattr__(self, "noise", self.base.noise)
         super().__post_init__()
-        positive("tasks", self.tasks)
-        for name in ("tasks", "pool_seed"):
-            if getattr(self, name) != int(getattr(self, name)):
-                raise InputError(f"{name} must be a whole number, got {getattr(self, name)}.")
+        check_count("tasks", self.tasks)
+        whole("pool_seed", self.pool_seed)
         size = 8 * self.dim * self.tasks / 2**30
         if size > MOST_GIB:
             raise InputError(

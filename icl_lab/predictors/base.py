@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from icl_lab.errors import InputError, positive
+from icl_lab.errors import InputError
 
 
 def check_prompts(name: str, xs: Tensor, ys: Tensor, dim: int | None = None) -> tuple[Tensor, Tensor]:
@@ -30,10 +30,3 @@ def in_chunks(f: Callable[..., tuple[Tensor, ...]], size: int, *batches: Tensor)
     """f applied to slices of ``size`` prompts, results joined along the batch: keeps the work in the cache."""
     parts = [f(*chunk) for chunk in zip(*(b.split(max(1, size)) for b in batches), strict=True)]
     return tuple(torch.cat(p) for p in zip(*parts, strict=True))
-
-
-def check_count(name: str, value: int) -> None:
-    """Raise InputError unless value is a whole number >= 1."""
-    positive(name, value)
-    if value != int(value):
-        raise InputError(f"{name} must be a whole number, got {value}.")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from icl_lab.errors import positive
-from icl_lab.predictors.base import check_count, check_prompts, in_chunks
+from icl_lab.errors import check_count, positive
+from icl_lab.predictors.base import check_prompts, in_chunks
 
 CHUNK = 32  # prompts at a time: the Gram matrices of their prefixes stay in the cache
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from icl_lab.predictors.base import check_count, check_prompts, in_chunks
+from icl_lab.errors import check_count
+from icl_lab.predictors.base import check_prompts, in_chunks
 
 CHUNK = 64  # prompts at a time: their T x T distances stay in the cache
 

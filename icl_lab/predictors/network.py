@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from icl_lab.errors import positive
-from icl_lab.predictors.base import check_count
+from icl_lab.errors import check_count, positive
 from icl_lab.predictors.expensive import Expensive
 
 

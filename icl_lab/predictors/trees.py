@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_lab.errors import InputError, positive
-from icl_lab.predictors.base import check_count
+from icl_lab.errors import InputError, check_count, positive
 from icl_lab.predictors.expensive import Expensive
 
 

@@ -6,14 +6,11 @@ holds it (flock), so there is no stale one; the number in the file only says who
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from icl_lab.errors import InputError
-from icl_lab.files import write_atomic
 
 FOLDER = "runs/queue"
 LOCK = "lock"  # in the queue's folder: the runner's; in a run folder: its worker's
@@ -76,16 +73,3 @@ def holder(path: str | os.PathLike) -> int | None:
     finally:
         os.close(file)
     return None
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, (json.dumps(value, indent=1) + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in the file, or nothing if there is no file yet or it is no object."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

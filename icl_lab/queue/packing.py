@@ -20,11 +20,11 @@ from safetensors.torch import save as save_tensors
 from icl_lab import checkpoints
 from icl_lab.checkpoints import CARD, WEIGHTS
 from icl_lab.errors import InputError
-from icl_lab.files import sha256, writable_folder, write_atomic
+from icl_lab.files import read_json, sha256, writable_folder, write_atomic, write_json
 from icl_lab.journal import LOG
 from icl_lab.queue import jobs as joblist
 from icl_lab.queue.jobs import Job
-from icl_lab.queue.locks import FOLDER, ORDER, PHASE, QUEUE_LOG, SLICE, SPEED, WORKER_LOG, read_json, write_json
+from icl_lab.queue.locks import FOLDER, ORDER, PHASE, QUEUE_LOG, SLICE, SPEED, WORKER_LOG
 from icl_lab.queue.results import UNFINISHED, read_state, unmeasured, whole
 
 log = logging.getLogger("icl_lab.queue")

@@ -20,9 +20,10 @@ from torch import Tensor
 from icl_lab import checkpoints, runs
 from icl_lab.checkpoints import CARD, WEIGHTS
 from icl_lab.errors import InputError
+from icl_lab.files import read_json, write_json
 from icl_lab.journal import LOG, STATE
 from icl_lab.queue.jobs import Job
-from icl_lab.queue.locks import PHASE, read_json, write_json
+from icl_lab.queue.locks import PHASE
 from icl_lab.training import Budget, Result
 from icl_lab.transformer import Transformer
 
@@ -73,8 +74,8 @@ def warm_start(job: Job, run: Path) -> dict[str, Tensor]:
 
     Raises InputError for an unknown checkpoint and for one of another shape.
     """
-    weights = runs.warm_weights(job.training)
-    write_json(run / runs.ORIGIN, runs.origin(job.warm_start))
+    weights, origin = runs.warm_start(job.training)
+    write_json(run / runs.ORIGIN, origin)
     return weights
 
 

@@ -17,18 +17,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from icl_lab.checkpoints import CARD
-from icl_lab.files import writable_folder
+from icl_lab.files import read_json, writable_folder, write_json
 from icl_lab.journal import STATE
 from icl_lab.queue.jobs import Job
-from icl_lab.queue.locks import (
-    LOCK,
-    ORDER,
-    PHASE,
-    WORKER_LOG,
-    holder,
-    read_json,
-    write_json,
-)
+from icl_lab.queue.locks import LOCK, ORDER, PHASE, WORKER_LOG, holder
 from icl_lab.queue.speed import environment
 from icl_lab.queue.worker import BUSY
 

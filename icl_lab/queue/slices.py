@@ -13,11 +13,11 @@ from pathlib import Path
 
 from icl_lab import runs
 from icl_lab.errors import InputError, positive
-from icl_lab.files import writable_folder
+from icl_lab.files import writable_folder, write_json
 from icl_lab.journal import STATE
 from icl_lab.precision import pick_device
 from icl_lab.queue import jobs as joblist
-from icl_lab.queue.locks import FOLDER, LOCK, QUEUE_LOG, SLICE, Lock, holder, write_json
+from icl_lab.queue.locks import FOLDER, LOCK, QUEUE_LOG, SLICE, Lock, holder
 from icl_lab.queue.runner import Runner, is_done
 from icl_lab.queue.speed import side_by_side
 
@@ -55,7 +55,7 @@ def run(
     with only_runner(folder):
         for job in runner.pending():
             if job.warm_start and not (folder / job.folder / STATE).exists():
-                runs.warm_weights(job.training)
+                runs.warm_start(job.training)
         about = {"began": begin, "minutes": minutes, "pid": os.getpid(), "ended": None}
         write_json(folder / SLICE, about)
         with log_file(folder / QUEUE_LOG), signals() as stopped:

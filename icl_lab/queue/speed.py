@@ -20,8 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from icl_lab.files import read_json, write_json
 from icl_lab.queue.jobs import Job
-from icl_lab.queue.locks import SPEED, read_json, write_json
+from icl_lab.queue.locks import SPEED
 
 log = logging.getLogger("icl_lab.queue")
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from icl_lab.checkpoints import CARD
 from icl_lab.errors import InputError
+from icl_lab.files import read_json
 from icl_lab.queue import jobs as joblist
 from icl_lab.queue.jobs import Job, JobList
-from icl_lab.queue.locks import FOLDER, LOCK, PHASE, SLICE, holder, read_json
+from icl_lab.queue.locks import FOLDER, LOCK, PHASE, SLICE, holder
 from icl_lab.queue.results import UNFINISHED, last_note, read_state
 
 APPEAR = 45.0  # seconds that a runner started just now may need until it can be seen

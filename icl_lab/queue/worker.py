@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from icl_lab.errors import InputError
-from icl_lab.queue.locks import LOCK, ORDER, PHASE, Lock, read_json, write_json
+from icl_lab.files import read_json, write_json
+from icl_lab.queue.locks import LOCK, ORDER, PHASE, Lock
 
 BUSY = 3  # exit status: another worker has this run
 
