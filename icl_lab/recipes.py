@@ -76,30 +76,31 @@ _add(
 )
 _add(Recipe("dense_sparse2", DENSE_SPARSE2, n_points=41, steps=80_000, lr=4e-3, curriculum=SIGNS_OF_20))
 
-# One of eight, by signs first: the pair that selects on a CPU. Paper: arXiv 2311.00871 (the classes; d and the
-# curriculum are ours). Command: icl-lab train dense_sparse1_d8.
-ONE_OF_8 = SparseLinear(8, nonzeros=1)
-_add(Recipe("dense_d8", DenseLinear(8), n_points=17, steps=6_000, lr=4e-3))
-_add(
-    Recipe(
-        "sparse1_d8",
-        ONE_OF_8,
-        n_points=17,
-        steps=8_000,
-        lr=4e-3,
-        curriculum=SignsFirst(8, dims=3, grow=(0.0, 0.2), soften=(0.2, 0.6)),
+# One of eight and one of ten, by signs first: pairs that select after an hour on a CPU. Paper: arXiv 2311.00871 (the
+# classes; d and the curriculum are ours). Command: icl-lab train dense_sparse1_d8.
+for _d in (8, 10):
+    _sparse = SparseLinear(_d, nonzeros=1)
+    _add(Recipe(f"dense_d{_d}", DenseLinear(_d), n_points=2 * _d + 1, steps=6_000, lr=4e-3))
+    _add(
+        Recipe(
+            f"sparse1_d{_d}",
+            _sparse,
+            n_points=2 * _d + 1,
+            steps=8_000,
+            lr=4e-3,
+            curriculum=SignsFirst(_d, dims=3, grow=(0.0, 0.2), soften=(0.2, 0.6)),
+        )
     )
-)
-_add(
-    Recipe(
-        "dense_sparse1_d8",
-        Mixture((DenseLinear(8), ONE_OF_8)),
-        n_points=17,
-        steps=16_000,
-        lr=4e-3,
-        curriculum=SignsFirst(8, dims=3, grow=(0.0, 0.1), soften=(0.1, 0.35), mix=(0.35, 0.5)),
+    _add(
+        Recipe(
+            f"dense_sparse1_d{_d}",
+            Mixture((DenseLinear(_d), _sparse)),
+            n_points=2 * _d + 1,
+            steps=16_000,
+            lr=4e-3,
+            curriculum=SignsFirst(_d, dims=3, grow=(0.0, 0.1), soften=(0.1, 0.35), mix=(0.35, 0.5)),
+        )
     )
-)
 
 # The same mixture by Garg et al.'s choices: tokens, init, optimizer and curriculum. Shows what hangs on ours. Paper:
 # arXiv 2208.01066, which trains for 500,000 steps.
