@@ -32,16 +32,23 @@ MIX1 = _signed(0xBF58476D1CE4E5B9)
 MIX2 = _signed(0x94D049BB133111EB)
 
 
-def _xor_shift(x: Tensor, bits: int) -> Tensor:
-    """x ^ (x >> bits) with a logical shift: int64 shifts copy the sign, the mask takes the copies away."""
-    return x ^ ((x >> bits) & ((1 << (64 - bits)) - 1))
+def _xor_shift(x: Tensor, bits: int, spare: Tensor) -> Tensor:
+    """x ^= x >> bits with a logical shift: int64 shifts copy the sign, the mask takes the copies away."""
+    torch.bitwise_right_shift(x, bits, out=spare)
+    return x.bitwise_xor_(spare.bitwise_and_((1 << (64 - bits)) - 1))
+
+
+def _mix(x: Tensor) -> Tensor:
+    """``mix`` in the memory of x. Fresh memory for every operation would cost more than the operations do."""
+    spare = torch.empty_like(x)
+    _xor_shift(x, 30, spare).mul_(MIX1)
+    _xor_shift(x, 27, spare).mul_(MIX2)
+    return _xor_shift(x, 31, spare)
 
 
 def mix(x: Tensor) -> Tensor:
     """SplitMix64's output function, a bijection on 64-bit words. x: int64 of any shape."""
-    x = _xor_shift(x, 30) * MIX1
-    x = _xor_shift(x, 27) * MIX2
-    return _xor_shift(x, 31)
+    return _mix(x.clone())
 
 
 def training_seed(run_seed: int, step: int | Tensor) -> int | Tensor:
@@ -51,16 +58,24 @@ def training_seed(run_seed: int, step: int | Tensor) -> int | Tensor:
 
 def _uniforms(words: Tensor) -> Tensor:
     """(..., n) words -> (..., 2 n) float32 in (0, 1)."""
-    halves = torch.cat([words >> 40, words >> 8], -1) & 0xFFFFFF
-    return ((halves.to(torch.float32) + 0.5) * 2.0**-24).clamp_(max=1 - 2.0**-24)
+    n = words.shape[-1]
+    out = torch.empty(*words.shape[:-1], 2 * n, dtype=torch.float32, device=words.device)
+    half = words >> 40
+    out[..., :n] = half.bitwise_and_(0xFFFFFF)
+    torch.bitwise_right_shift(words, 8, out=half)
+    out[..., n:] = half.bitwise_and_(0xFFFFFF)
+    return out.add_(0.5).mul_(2.0**-24).clamp_(max=1 - 2.0**-24)
 
 
 def _normals(words: Tensor) -> Tensor:
     """(..., n) words -> (..., 2 n) standard normals."""
-    u, v = _uniforms(words).chunk(2, -1)
-    radius = torch.sqrt(-2.0 * torch.log(u))
-    angle = (2.0 * math.pi) * v
-    return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], -1)
+    out = _uniforms(words)
+    u, v = out.chunk(2, -1)
+    radius = torch.log(u).mul_(-2.0).sqrt_()
+    angle = v * (2.0 * math.pi)
+    torch.cos(angle, out=u).mul_(radius)  # u and v are the halves of out
+    torch.sin(angle, out=v).mul_(radius)
+    return out
 
 
 def table_rows(seed: int, rows: Tensor, n: int) -> Tensor:
@@ -70,7 +85,7 @@ def table_rows(seed: int, rows: Tensor, n: int) -> Tensor:
     """
     root = _root(torch.full((), _signed(seed), dtype=torch.int64, device=rows.device), 4)
     keys = mix(root + rows * GAMMA).unsqueeze(-1)
-    return _normals(mix(keys + torch.arange(1, (n + 1) // 2 + 1, device=rows.device) * GAMMA))[..., :n]
+    return _normals(_mix(keys + torch.arange(1, (n + 1) // 2 + 1, device=rows.device) * GAMMA))[..., :n]
 
 
 def _root(seed: Tensor, i: int) -> Tensor:
@@ -88,7 +103,7 @@ class Stream:
     def _words(self, n: int) -> Tensor:
         self.draws += 1
         key = mix(self.key + _signed(self.draws * GAMMA))
-        return mix(key + torch.arange(1, n + 1, device=key.device) * GAMMA)
+        return _mix(torch.arange(1, n + 1, device=key.device).mul_(GAMMA).add_(key))
 
     def uniform(self, *shape: int) -> Tensor:
         """float32 in (0, 1), never 0 and never 1: two 24-bit numbers out of every 64-bit word."""

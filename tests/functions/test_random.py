@@ -54,6 +54,42 @@ def test_splitmix64_reference_outputs():
     assert [int(w) % 2**64 for w in words] == expected
 
 
+def scrambled(word: int) -> int:
+    """SplitMix64's output function on Python's own integers."""
+    for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        word = (word ^ (word >> bits)) * factor % 2**64
+    return word ^ (word >> 31)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_draws_never_change(n):
+    """Shipped models are measured on these very prompts: every number is what the definition gives, by hand."""
+
+    def key(seed: int, i: int) -> int:
+        return scrambled((scrambled((seed + i * GAMMA) % 2**64) + i) % 2**64)
+
+    def draw(key: int, number: int) -> tuple[list[float], list[float]]:
+        key = scrambled((key + number * GAMMA) % 2**64)
+        words = [scrambled((key + i * GAMMA) % 2**64) for i in range(1, (n + 1) // 2 + 1)]
+        u = [((w >> shift & 0xFFFFFF) + 0.5) / 2**24 for shift in (40, 8) for w in words]
+        pairs = list(zip(u[: len(words)], u[len(words) :], strict=True))
+        z = [math.sqrt(-2 * math.log(a)) * f(2 * math.pi * b) for f in (math.cos, math.sin) for a, b in pairs]
+        return u[:n], z[:n]
+
+    drawn = Streams(77)
+    for i, s in enumerate((drawn.inputs, drawn.task, drawn.noise), start=1):
+        assert s.uniform(n).tolist() == pytest.approx(draw(key(77, i), 1)[0], rel=1e-7)
+        assert s.normal(n).tolist() == pytest.approx(draw(key(77, i), 2)[1], abs=5e-6)  # of float32
+
+
+def test_drawing_leaves_its_arguments_alone():
+    words, rows, seed = torch.arange(5), torch.arange(4), torch.tensor(9)
+    mix(words)
+    table_rows(3, rows, 6)
+    DenseLinear(3).sample(2, 4, seed)
+    assert (words.tolist(), rows.tolist(), seed.item()) == ([0, 1, 2, 3, 4], [0, 1, 2, 3], 9)
+
+
 @pytest.mark.parametrize(
     ("draw", "law"),
     [
