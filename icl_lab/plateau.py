@@ -84,3 +84,38 @@ def thinned(entries: Sequence[dict[str, Any]], most: int = HISTORY) -> list[dict
     n = len(entries)
     chosen = sorted({round(i * (n - 1) / (most - 1)) for i in range(most)}) if n > most else range(n)
     return [{key: float(f"{v:.4g}") if isinstance(v, float) else v for key, v in entries[i].items()} for i in chosen]
+
+
+def training_of(card: dict[str, Any]) -> dict[str, Any]:
+    """One training as its card tells it: its length, its curriculum, its history and when it left the plateau."""
+    kept = {key: card.get(key) for key in ("steps", "seconds", "left_plateau", "history")}
+    return kept | {"curriculum": card["recipe"].get("curriculum")}
+
+
+def trainings(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """All trainings behind a checkpoint, those it was started from first, each as `training_of` gives it."""
+    found, origin = [training_of(card)], card.get("started_from")
+    while origin and "training" in origin:
+        found.insert(0, origin["training"])
+        origin = origin["started_from"]
+    return found
+
+
+def joined(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """The histories of all trainings behind a checkpoint as one, steps and seconds counted from the first."""
+    entries, steps, seconds = [], 0, 0.0
+    for training in trainings(card):
+        entries += [e | {"step": e["step"] + steps, "seconds": e["seconds"] + seconds} for e in training["history"]]
+        steps, seconds = steps + training["steps"], seconds + training["seconds"]
+    return entries
+
+
+def first_left(card: dict[str, Any]) -> dict[str, float] | None:
+    """When the first of these trainings left the plateau, counted from the first step of all; None if none did."""
+    steps, seconds = 0, 0.0
+    for training in trainings(card):
+        if training["left_plateau"]:
+            left = training["left_plateau"]
+            return {"step": left["step"] + steps, "seconds": round(left["seconds"] + seconds, 1)}
+        steps, seconds = steps + training["steps"], seconds + training["seconds"]
+    return None

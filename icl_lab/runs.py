@@ -267,15 +267,20 @@ def warm_start(recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{recipe.warm_start} cannot start {recipe.size}/{recipe.name}: its model is {source.model.config}, "
             f"expected {recipe.model_config()}."
         )
-    card = source.card
-    origin = {
-        "checkpoint": recipe.warm_start,
+    return source.model.state_dict(), origin_of(recipe.warm_start, source.card)
+
+
+def origin_of(checkpoint: str, card: dict[str, Any]) -> dict[str, Any]:
+    """What a card says of the checkpoint that its training began from; that one's own origin stays inside."""
+    return {
+        "checkpoint": checkpoint,
         "name": card["name"],
         "sha256": card["sha256"],
         "steps": card.get("total_steps", card.get("steps", 0)),
         "seconds": card.get("total_seconds", card.get("seconds", 0.0)),
+        "training": plateau.training_of(card),
+        "started_from": card.get("started_from"),
     }
-    return source.model.state_dict(), origin
 
 
 def spent(steps: int, seconds: float, before: dict[str, Any] | None) -> dict[str, Any]:

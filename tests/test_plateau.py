@@ -67,3 +67,24 @@ def test_a_thinned_log_keeps_both_ends(n):
     assert len(kept) == min(n, plateau.HISTORY)
     assert (kept[0]["step"], kept[-1]["step"]) == (0, n - 1)
     assert all(entry["loss"] == pytest.approx(entry["step"] / 3, rel=1e-3) for entry in kept)
+
+
+def card(steps, ratios, origin=None, left=None):
+    training = {"steps": steps, "seconds": 2.0 * steps, "history": entries(*ratios), "left_plateau": left}
+    return training | {"recipe": {"curriculum": None}, "started_from": origin}
+
+
+def origin(card):
+    return {"training": plateau.training_of(card), "started_from": card["started_from"]}
+
+
+def test_histories_of_warm_starts_are_told_from_the_first_step_of_all():
+    first = card(20, (1.2, 1.0))
+    second = card(30, (0.95, 0.8), origin(first), left={"step": 10, "seconds": 2.0})
+    third = card(5, (0.7,), origin(second), left={"step": 0, "seconds": 0.0})
+    assert [t["steps"] for t in plateau.trainings(third)] == [20, 30, 5]
+    assert [e["step"] for e in plateau.joined(third)] == [0, 10, 20, 30, 50]
+    assert [e["seconds"] for e in plateau.joined(third)] == [0.0, 2.0, 40.0, 42.0, 100.0]
+    assert plateau.first_left(third) == {"step": 30, "seconds": 42.0}  # by the second training, 10 steps in
+    assert plateau.first_left(first) is None
+    assert plateau.joined(first) == first["history"]

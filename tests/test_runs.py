@@ -157,6 +157,7 @@ def test_warm_starts(nano, tmp_path):
     assert card["total_steps"] == first["steps"] + 1
     assert card["total_seconds"] == pytest.approx(first["seconds"] + card["seconds"], abs=0.11)
     assert (first["total_steps"], first["started_from"]) == (first["steps"], None)
+    assert card["started_from"]["training"]["history"] == first["history"]
     assert card["curves"]["DenseLinear"]["mean"] == pytest.approx(
         checkpoints.load(source).card["curves"]["DenseLinear"]["mean"], abs=1e-4
     )
