@@ -30,6 +30,17 @@ def correct(score: Callable, lm, cases: Sequence) -> np.ndarray:
     return scores.argmax(axis=1) == np.array([case.answer for case in cases])
 
 
+def cost(score: Callable, lm, cases: Sequence) -> tuple[float, float]:
+    """(forward passes, tokens read) that a score takes for one case, on average over ``cases``; padding is free.
+
+    Cases are scored together, so what they share is counted once. Measured, by the model's own `Cost`.
+    """
+    before = lm.spent
+    correct(score, lm, cases)
+    spent = [after - earlier for after, earlier in zip(lm.spent, before, strict=True)]
+    return spent[0] / len(cases), spent[1] / len(cases)
+
+
 def accuracy(right: np.ndarray, level: float = 0.9) -> Accuracy:
     """Share of True in ``right`` with Wilson's interval: the spread over queries, not over trainings.
 

@@ -8,6 +8,7 @@ log-probability that the model gives to a token after the tokens before it:
     channel      log p(x | C, y)     = sum over the tokens of x of log p(w_t | w_<t)       text: C, y, x
 
 Higher is better, the answer is the argmax. Names: Min et al. 2022 (direct and channel, arXiv 2108.04106).
+Scores with a prior taken out are in ``calibration``, answers that are written instead of chosen in ``generation``.
 """
 
 from __future__ import annotations
@@ -16,22 +17,39 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from icl_lab.errors import InputError
+from icl_lab.errors import InputError, unknown
 from icl_lab.language.lm import LM, TokenScores
 from icl_lab.language.prompts import Prompt
 
+# What a score makes of one text's token log-probabilities, given the label that the text was made with.
+Reduce = Callable[[TokenScores, str], float]
 
-def sum_of_answer(tokens: TokenScores) -> float:
+
+def sum_of_answer(tokens: TokenScores, label: str = "") -> float:
     """log p(continuation | context): the sum over the continuation's tokens."""
     return float(tokens.continuation.sum())
 
 
-def mean_of_answer(tokens: TokenScores) -> float:
-    """The same divided by the number of the continuation's tokens (the harness's idea of ``acc_norm``)."""
-    return float(tokens.continuation.mean())
+# By what `direct` can divide the sum. The harness's ``acc`` takes the sum itself, its ``acc_norm`` divides by the
+# label's characters and its ``acc_bytes`` by its bytes in UTF-8; the space before the label is not counted.
+# GPT-3's multiple-choice tests (Brown et al. 2020) divided by tokens.
+LENGTHS: dict[str, Callable[[TokenScores, str], int]] = {
+    "token": lambda tokens, label: tokens.n_scored,
+    "character": lambda tokens, label: len(label.strip()),
+    "byte": lambda tokens, label: len(label.strip().encode()),
+}
 
 
-def mean_of_text(tokens: TokenScores) -> float:
+def _per(unit: str | None) -> Reduce:
+    """The sum over the answer, divided by the label's length in this unit."""
+    if unit is None:
+        return sum_of_answer
+    if unit not in LENGTHS:
+        raise unknown("unit of length", unit, LENGTHS)
+    return lambda tokens, label: sum_of_answer(tokens) / LENGTHS[unit](tokens, label)
+
+
+def mean_of_text(tokens: TokenScores, label: str = "") -> float:
     """Minus the log-perplexity of the whole text: the mean over all its tokens that have something before them."""
     if tokens.dropped:
         raise InputError(
@@ -41,16 +59,17 @@ def mean_of_text(tokens: TokenScores) -> float:
     return float(tokens.logprobs.mean())
 
 
-def direct(lm: LM, prompt, labels, per_token: bool = False) -> np.ndarray:
+def direct(lm: LM, prompt, labels, per: str | None = None) -> np.ndarray:
     """log p(y | C, x) for each candidate label y, in nats.
 
         direct(y) = sum_t log p(y_t | C, x, y_<t)
 
     One prompt and a list of labels give (len(labels),). A list of prompts gives (len(prompts), len(labels)), with one
-    list of labels for all or an equally long list for each. ``per_token`` divides by the number of the label's tokens.
-    Raises InputError for an empty or duplicated candidate list, and for a label that tokenizes to nothing.
+    list of labels for all or an equally long list for each. ``per``: divide by the label's length in "token",
+    "character" (the harness's ``acc_norm``) or "byte" (its ``acc_bytes``); None: the plain sum (its ``acc``).
+    Raises InputError for an empty or duplicated candidate list, a label that tokenizes to nothing, another ``per``.
     """
-    return _score(lm, prompt, labels, Prompt.input_first, mean_of_answer if per_token else sum_of_answer)
+    return score_texts(lm, prompt, labels, Prompt.input_first, _per(per))
 
 
 def perplexity(lm: LM, prompt, labels, label_first: bool = False) -> np.ndarray:
@@ -63,7 +82,7 @@ def perplexity(lm: LM, prompt, labels, label_first: bool = False) -> np.ndarray:
     add the same sum to every candidate, and N is the same.
     """
     request = Prompt.label_first_whole if label_first else Prompt.input_first
-    return _score(lm, prompt, labels, request, mean_of_text)
+    return score_texts(lm, prompt, labels, request, mean_of_text)
 
 
 def channel(lm: LM, prompt, labels) -> np.ndarray:
@@ -74,17 +93,36 @@ def channel(lm: LM, prompt, labels) -> np.ndarray:
     The demonstrations are written label first. Nothing is divided by a length: every candidate scores the same x.
     Otherwise as `direct`. Source: Min et al. 2022, arXiv 2108.04106.
     """
-    return _score(lm, prompt, labels, Prompt.label_first, sum_of_answer)
+    return score_texts(lm, prompt, labels, Prompt.label_first, sum_of_answer)
 
 
-def _score(
+def score_texts(
     lm: LM,
     prompt: Prompt | Sequence[Prompt],
     labels: Sequence[str] | Sequence[Sequence[str]],
     request: Callable[[Prompt, str], tuple[str, str]],
-    reduce: Callable[[TokenScores], float],
+    reduce: Reduce,
 ) -> np.ndarray:
-    """Ask the model once for all texts, then reduce each text's token log-probabilities to a score."""
+    """Ask the model once for all texts, then reduce each text's token log-probabilities to a score.
+
+    ``request``: (prompt, label) -> (context, continuation). Every score is one choice of it and of ``reduce``.
+    """
+    prompts, lists = listed(prompt, labels)
+    pairs, owners = [], []
+    for one, candidates in zip(prompts, lists, strict=True):
+        _check(lm, candidates)
+        pairs += [request(one, label) for label in candidates]
+        owners += candidates
+    tokens = lm.token_logprobs(pairs)
+    scores = [reduce(of_text, label) for of_text, label in zip(tokens, owners, strict=True)]
+    scores = np.array(scores).reshape(len(prompts), -1)
+    return scores[0] if isinstance(prompt, Prompt) else scores
+
+
+def listed(
+    prompt: Prompt | Sequence[Prompt], labels: Sequence[str] | Sequence[Sequence[str]]
+) -> tuple[list[Prompt], list[Sequence[str]]]:
+    """Prompts and a list of candidates for each, from one prompt or many and one list of candidates or many."""
     alone = isinstance(prompt, Prompt)
     prompts = [prompt] if alone else list(prompt)
     if not prompts:
@@ -94,12 +132,7 @@ def _score(
     if len(prompts) != len(labels) or len({len(candidates) for candidates in labels}) != 1:
         n = len(prompts)
         raise InputError(f"The {n} prompts need {n} lists of candidate labels of one length.")
-    pairs = []
-    for one, candidates in zip(prompts, labels, strict=True):
-        _check(lm, candidates)
-        pairs += [request(one, label) for label in candidates]
-    scores = np.array([reduce(tokens) for tokens in lm.token_logprobs(pairs)]).reshape(len(prompts), -1)
-    return scores[0] if alone else scores
+    return prompts, list(labels)
 
 
 def _check(lm: LM, candidates: Sequence[str]) -> None:

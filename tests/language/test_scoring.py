@@ -1,12 +1,14 @@
 """The scores against a plain loop over ``transformers`` logits: one text, one token at a time, no batch, no padding."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from icl_lab.errors import InputError
+from icl_lab.language.evaluation import cost
 from icl_lab.language.lm import LM
 from icl_lab.language.prompts import Demonstration, Prompt, Template
 from icl_lab.language.scoring import channel, direct, perplexity
@@ -61,9 +63,41 @@ def test_direct_and_channel_equal_the_loop(lm, prompt):
     expected = [sum(loop(lm, *texts(prompt, label, False))[0]) for label in LABELS]
     np.testing.assert_allclose(direct(lm, prompt, LABELS), expected, atol=1e-5)
     expected = [np.mean(loop(lm, *texts(prompt, label, False))[0]) for label in LABELS]
-    np.testing.assert_allclose(direct(lm, prompt, LABELS, per_token=True), expected, atol=1e-5)
+    np.testing.assert_allclose(direct(lm, prompt, LABELS, per="token"), expected, atol=1e-5)
     expected = [sum(loop(lm, *texts(prompt, label, True))[0]) for label in LABELS]
     np.testing.assert_allclose(channel(lm, prompt, LABELS), expected, atol=1e-5)
+
+
+def test_lengths_are_those_of_the_harness(lm):
+    """acc_norm divides by the characters of the choice, acc_bytes by its bytes, neither counts the space before it."""
+    labels = ["bad", "unpositive mixed", "naïve", " film"]  # the last brings a space of its own
+    template = Template("{x} :{y}", "{y} :{x}", " .")
+    total = direct(lm, Prompt("no plot", (), template), labels)
+    for unit, lengths in (
+        ("character", [3, 16, 5, 4]),
+        ("byte", [3, 16, 6, 4]),
+        ("token", [len(lm.encode(label)) for label in labels]),
+    ):
+        np.testing.assert_allclose(direct(lm, Prompt("no plot", (), template), labels, per=unit), total / lengths)
+    with pytest.raises(InputError, match=r"Unknown unit of length 'characters'\. Did you mean 'character'"):
+        direct(lm, SHORT, LABELS, per="characters")
+
+
+def test_candidates_that_differ_in_their_last_token_cost_one_pass(lm):
+    prompt = Prompt("good food", SHOTS[:1], Template("{x} :{y}", "{y} :{x}", " ."))
+    labels = [" positive", " negative", " the"]
+    n = len(lm.encode(prompt.input_first("")[0]))
+    before = lm.spent
+    together = direct(lm, prompt, labels)
+    assert (lm.spent.passes - before.passes, lm.spent.tokens - before.tokens) == (1, n)
+    alone = [direct(lm, prompt, [label])[0] for label in labels]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    case = SimpleNamespace(prompt=prompt, labels=labels, answer=0)
+    assert cost(direct, lm, [case] * 4) == (1 / 4, n / 4)  # and what is asked twice is read once
+    passes, tokens = cost(channel, lm, [case])
+    assert passes == 3
+    channel_texts = ["".join(prompt.label_first(label)) for label in labels]
+    assert tokens == sum(len(lm.encode(text)) - 1 for text in channel_texts)  # the last is only predicted
 
 
 @pytest.mark.parametrize("label_first", [False, True])
@@ -83,7 +117,7 @@ def test_a_long_prompt_that_fits_equals_the_loop(lm):
 
 def test_many_prompts_at_once_are_the_prompts_one_by_one(lm):
     prompts = [SHORT, LONG, Prompt("film", SHOTS[:1], TEMPLATE)]
-    for score in (direct, channel, partial(direct, per_token=True)):
+    for score in (direct, channel, partial(direct, per="token")):
         together = score(lm, prompts, LABELS)
         assert together.shape == (3, 3)
         alone = [score(lm, prompt, LABELS) for prompt in prompts]
