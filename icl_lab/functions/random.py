@@ -83,14 +83,15 @@ def table_rows(seed: int, rows: Tensor, n: int) -> Tensor:
 
     A row depends on the seed and its number alone, so a table of any length is had without being kept.
     """
-    root = _root(torch.full((), _signed(seed), dtype=torch.int64, device=rows.device), 4)
+    seed, fourth = (torch.full((), _signed(i), dtype=torch.int64, device=rows.device) for i in (seed, 4))
+    root = _roots(seed, fourth)
     keys = mix(root + rows * GAMMA).unsqueeze(-1)
     return _normals(_mix(keys + torch.arange(1, (n + 1) // 2 + 1, device=rows.device) * GAMMA))[..., :n]
 
 
-def _root(seed: Tensor, i: int) -> Tensor:
-    """The i-th of a seed's independent keys: 1 to 3 are a batch's streams, 4 is the table."""
-    return mix(mix(seed + _signed(i * GAMMA)) + i)
+def _roots(seed: Tensor, i: Tensor) -> Tensor:
+    """The i-th of a seed's independent keys, for each i: 1 to 3 are a batch's streams, 4 is the table."""
+    return _mix(_mix(seed + i * GAMMA) + i)
 
 
 class Stream:
@@ -147,4 +148,5 @@ class Streams:
     def __init__(self, seed: int | Tensor, device: torch.device | str = "cpu") -> None:
         if not isinstance(seed, Tensor):
             seed = torch.tensor(_signed(seed), dtype=torch.int64, device=device)
-        self.inputs, self.task, self.noise = (Stream(_root(seed, i)) for i in (1, 2, 3))
+        roots = _roots(seed, torch.arange(1, 4, device=seed.device))
+        self.inputs, self.task, self.noise = (Stream(root) for root in roots)
