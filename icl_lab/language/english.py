@@ -71,7 +71,7 @@ REVIEWS = {
 
 
 def cases(n: int, counts: tuple[int, int] = (4, 4), seed: int = 0) -> list[Case]:
-    """``n`` questions, each a pure function of (seed, its number): demonstrations, then a review that is not one of them.
+    """``n`` questions, each a pure function of (seed, its number): demonstrations, then one more review.
 
     ``counts``: demonstrations of the majority and of the minority label, in random order; which label is the majority
     alternates, and half of the queries belong to either. Raises InputError for counts that the reviews cannot fill.

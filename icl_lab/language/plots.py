@@ -16,6 +16,9 @@ figures.register("direct", figures.VERMILION, "-", "s")
 figures.register("perplexity", figures.ORANGE, "--", "D")
 figures.register("perplexity, label first", figures.PURPLE, "-.", "^")
 figures.register("channel", figures.BLUE, "-", "o")
+figures.register("PMI given C", figures.PURPLE, "--", "v")
+figures.register("contextual calibration", figures.ORANGE, "-.", "P")
+figures.register("domain-context calibration", figures.GREEN, "-", "X")
 figures.register("exact Bayes", figures.GRAY, ":", "x")
 
 
@@ -51,6 +54,34 @@ def plot_accuracy(
     ax.set_ylabel("share of right answers")
     if legend:
         figures.legend_above(ax)
+    return artists
+
+
+@figures.style()
+def plot_shares(ax: Axes, rows: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """One bar for each row, cut into named shares (each between 0 and 1); returns the bars of each share's name.
+
+    Every row must name the same shares, in the order in which they stand from left to right; from dark to light and
+    hatched in turn, so that they differ without color.
+    """
+    if not rows:
+        raise InputError("plot_shares needs at least one row, got none.")
+    names = list(next(iter(rows.values())))
+    for row, shares in rows.items():
+        if list(shares) != names:
+            raise InputError(f"The row '{row}' has the shares {list(shares)}, expected {names}.")
+    places, artists = np.arange(len(rows)), {}
+    left = np.zeros(len(rows))
+    for number, name in enumerate(names):
+        width = np.array([shares[name] for shares in rows.values()])
+        gray = str(round(0.3 + 0.6 * number / max(1, len(names) - 1), 2))
+        hatch = ("", "///", "...")[number % 3]
+        artists[name] = ax.barh(places, width, 0.6, left=left, color=gray, edgecolor="white", hatch=hatch, label=name)
+        left += width
+    ax.set_yticks(places, list(rows))
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.0)
+    figures.legend_above(ax)
     return artists
 
 

@@ -4,7 +4,7 @@ import pytest
 from icl_lab.errors import InputError
 from icl_lab.figures import STYLES, subplots
 from icl_lab.language.evaluation import Accuracy, accuracy, difference
-from icl_lab.language.plots import plot_accuracy, plot_bins
+from icl_lab.language.plots import plot_accuracy, plot_bins, plot_shares
 
 
 def test_accuracies_stand_at_their_setting_with_their_interval():
@@ -27,6 +27,24 @@ def test_bins_are_means_at_each_value():
     x, y = np.array([1.0, 1.0, 3.0]), np.array([2.0, 4.0, 5.0])
     line = plot_bins(ax, x, {"direct": y})["direct"][0]
     np.testing.assert_allclose(line.get_ydata(), [3, 5])
+
+
+def test_shares_stand_end_to_end():
+    fig, ax = subplots()
+    rows = {"a": {"right": 0.5, "wrong": 0.3, "none": 0.2}, "b": {"right": 0.1, "wrong": 0.0, "none": 0.9}}
+    bars = plot_shares(ax, rows)
+    for number, shares in enumerate(rows.values()):
+        left = 0.0
+        for name, share in shares.items():
+            bar = bars[name][number]
+            assert (bar.get_x(), bar.get_width()) == (pytest.approx(left), share)
+            left += share
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    fig.canvas.draw()
+    with pytest.raises(
+        InputError, match=r"The row 'c' has the shares \['wrong'\], expected \['right', 'wrong', 'none'\]"
+    ):
+        plot_shares(ax, {**rows, "c": {"wrong": 1.0}})
 
 
 def test_a_paired_difference_covers_the_truth_as_often_as_it_says():
