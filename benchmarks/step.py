@@ -12,13 +12,13 @@ step, so a change of the machine's speed meets both.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from benchmarks.timing import cpu_time
 from icl_lab.functions import DenseLinear
 from icl_lab.precision import pick_precision
 from icl_lab.step import Stepper
@@ -104,12 +104,6 @@ def our_step(
     return Stepper(recipe, model, device, pick_precision(device, n_embd), compiled)
 
 
-def seconds(call: Callable[[], object]) -> float:
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 NARROW = (4, 64, 4)  # layers, width, heads
 CASES = {  # name: shape, tokens, optimizer, the ratio that the project set itself
     "standard, pair": (SIZES["standard"], "pair", "muon", 5.0),
@@ -132,7 +126,7 @@ def rows(rounds: int = 3) -> list[Row]:
         steps["peer"] = peer_step(*shape)
         for step in steps.values():
             step()
-        times = [{name: seconds(step) for name, step in steps.items()} for _ in range(repeat)]
+        times = [{name: cpu_time(step) for name, step in steps.items()} for _ in range(repeat)]
         middle = {name: statistics.median(t[name] for t in times) for name in steps}
         for name, (*_, wanted) in cases.items():
             ratio = statistics.median(t["peer"] / t[name] for t in times)
@@ -190,7 +184,7 @@ def share(rounds: int = 5, n: int = 2048) -> Share:
     calls = {"step": stepper, "bfloat16": lambda: a16 @ b16, "float32": lambda: a @ b}
     for call in calls.values():
         call()
-    times = [{name: seconds(call) for name, call in calls.items()} for _ in range(rounds)]
+    times = [{name: cpu_time(call) for name, call in calls.items()} for _ in range(rounds)]
     middle = {name: statistics.median(t[name] for t in times) for name in calls}
     reached = statistics.median(flops / t["step"] / (2 * n**3 / t["bfloat16"]) for t in times)
     return Share(

@@ -1,4 +1,4 @@
-"""Timing on a GPU, and by the same calls on a CPU: rounds that take turns, and the kernels of a profiler's trace.
+"""Rounds that take turns: in CPU seconds, or on a GPU with the kernels of a profiler's trace.
 
 A GPU works behind the host's back. So a round ends by waiting for it, and inside a round marks are CUDA events.
 """
@@ -6,6 +6,7 @@ A GPU works behind the host's back. So a round ends by waiting for it, and insid
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import platform
@@ -24,8 +25,11 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from icl_lab.errors import InputError
+
 Call = Callable[[], object]
 GPU_EVENTS, CPU_EVENTS = ("kernel", "gpu_memcpy", "gpu_memset"), ("cpu_op",)  # categories of a trace
+LONG_ENOUGH = 0.03  # CPU seconds of a round, against the clock's grain and a cold start
 RANGE, MARGIN = "bench: ", 0.002  # seconds around the work of a range: the clocks of host and device differ a little
 KINDS = {  # what a kernel does, by its name; the first that fits
     "fused by the compiler": r"^triton",
@@ -103,6 +107,72 @@ def alternate(
             times[name].wall.append((time.perf_counter() - start) / repeat)
             times[name].device.append(clock.between(begin, end) / repeat)
     return times
+
+
+def cpu_time(call: Call) -> float:
+    """CPU time of this process in one call: what others do on the machine at the time does not count."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def cpu_rounds(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of a call, a number for each round; a short call runs many times in a row, for LONG_ENOUGH.
+
+    Who begins changes from round to round. Before the first every call runs once, for its start-up.
+    """
+    names, repeat = list(calls), {}
+    for name, call in calls.items():
+        first = cpu_time(call)
+        again = first if first > LONG_ENOUGH else cpu_time(call)
+        repeat[name] = max(1, math.ceil(LONG_ENOUGH / max(again, 1e-6)))
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for r in range(rounds):
+        begin = r % len(names)
+        for name in names[begin:] + names[:begin]:
+            block = functools.partial(_in_a_row, calls[name], repeat[name])
+            times[name].append(cpu_time(block) / repeat[name])
+    return times
+
+
+def _in_a_row(call: Call, repeat: int) -> None:
+    for _ in range(repeat):
+        call()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: median CPU seconds of both, and the median over rounds of how often ours fits into the peer's."""
+
+    name: str
+    peer_name: str
+    ours: float
+    peer: float
+    ratio: float
+    wanted: float | None = None  # the ratio that the project set itself
+
+
+def compared(
+    ours: dict[str, Call],
+    peers: dict[str, Call],
+    rounds: int,
+    wanted: float | None = None,
+    scale: float = 1.0,
+) -> list[Row]:
+    """Each of ours beside each of the peers' ways, all in the same rounds. scale: what the seconds are multiplied by.
+
+    Raises InputError when a name is met twice.
+    """
+    if ours.keys() & peers.keys():
+        raise InputError(f"Names must differ between ours and the peers', got {sorted(ours.keys() & peers.keys())}.")
+    times = cpu_rounds(ours | peers, rounds)
+    middle = {name: scale * statistics.median(each) for name, each in times.items()}
+    rows = []
+    for name in ours:
+        for peer in peers:
+            ratio = statistics.median(p / o for o, p in zip(times[name], times[peer], strict=True))
+            rows.append(Row(name, peer, middle[name], middle[peer], ratio, wanted))
+    return rows
 
 
 def in_sequence(

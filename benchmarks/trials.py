@@ -19,8 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.run import machine
-from benchmarks.step import seconds
-from benchmarks.timing import rounded
+from benchmarks.timing import cpu_time, rounded
 from icl_lab import recipes, trials
 from icl_lab.checkpoints import Pretrained
 from icl_lab.evaluation import icl_curve
@@ -52,7 +51,7 @@ def step_seconds(recipe: Recipe, steps: int = 12) -> float:
     config = recipe.model_config()
     model = Transformer(config).init_weights(recipe.seed)
     stepper = Stepper(recipe, model, device, pick_precision(device, config.n_embd))
-    return statistics.median([seconds(stepper) for _ in range(steps + 3)][3:])
+    return statistics.median([cpu_time(stepper) for _ in range(steps + 3)][3:])
 
 
 class Track:

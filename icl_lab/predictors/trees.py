@@ -18,7 +18,7 @@ from icl_lab.predictors.expensive import Expensive
 
 
 def scikit_learn(path: str) -> Any:
-    """Something of scikit-learn by its path, imported when first asked for: only the extra ``book`` brings it."""
+    """Something of scikit-learn by its path, imported when first asked for; the extra ``book`` brings it."""
     module, _, name = f"sklearn.{path}".rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
