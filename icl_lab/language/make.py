@@ -18,7 +18,10 @@ from icl_lab.language.scoring import channel, direct, perplexity
 from icl_lab.language.store import SHIPPED, save_lm
 from icl_lab.language.worlds import NoisyEvidence
 
-MODELS = {"noisy_evidence": {"world": NoisyEvidence(), "steps": 600, "seed": 0}}
+MODELS = {
+    "noisy_evidence": {"world": NoisyEvidence(), "steps": 600, "seed": 0},
+    "noisy_evidence_s2": {"world": NoisyEvidence(), "steps": 600, "seed": 2},  # another training, for chapter 2
+}
 SCORES = {
     "direct": direct,
     "perplexity": perplexity,
