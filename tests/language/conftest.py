@@ -36,6 +36,11 @@ def byte_level_tokenizer():
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **end)
 
 
+@pytest.fixture(scope="session")
+def byte_tokenizer():
+    return byte_level_tokenizer()
+
+
 def random_model(kind, vocabulary):
     """Far from uniform on purpose (large initial weights): a wrong token or a shifted position changes every number."""
     if kind == "gpt2":
@@ -62,6 +67,5 @@ def random_model(kind, vocabulary):
 
 
 @pytest.fixture(scope="session", params=["gpt2", "llama"])
-def lm(request):
-    tokenizer = byte_level_tokenizer()
-    return LM(random_model(request.param, len(tokenizer)), tokenizer, max_length=LIMIT)
+def lm(request, byte_tokenizer):
+    return LM(random_model(request.param, len(byte_tokenizer)), byte_tokenizer, max_length=LIMIT)
