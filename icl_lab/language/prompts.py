@@ -1,15 +1,16 @@
-"""Prompts: demonstrations, a query, and the template that turns them into text.
+"""Prompts: an instruction, demonstrations, a query, and the template that turns them into text.
 
 A template has two patterns because a demonstration can be written in two orders. ``direct`` puts the input before
-the label, ``channel`` the label before the input. Which of the two a score needs is told in ``scoring``.
+the label, ``channel`` the label before the input. Which of the two a score needs is told in ``scoring``. A verbalizer
+says which word stands for which class; `shorten` and `check_length` keep a prompt within what a model can read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from icl_lab.errors import InputError
+from icl_lab.errors import InputError, unknown
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,51 @@ class Demonstration:
 
 
 @dataclass(frozen=True)
+class Verbalizer:
+    """Which word (or words) stands for which class: ``Verbalizer({"pos": "great", "neg": "terrible"})``.
+
+    Raises InputError for fewer than two classes, an empty word, and two classes with one word.
+    """
+
+    words: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        words = [word.strip() for word in self.words.values()]
+        if len(words) < 2 or not all(words):
+            raise InputError(f"A verbalizer needs a word for each of two or more classes, got {dict(self.words)}.")
+        if len(set(words)) != len(words):
+            raise InputError(f"Two classes of the verbalizer have the same word: {dict(self.words)}.")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label words, in the order of the classes: the candidates of a score."""
+        return tuple(self.words.values())
+
+    def word(self, name: str) -> str:
+        """The label word of a class. Raises InputError for an unknown class."""
+        if name not in self.words:
+            raise unknown("class", name, self.words)
+        return self.words[name]
+
+    def demonstrations(self, examples: Iterable[tuple[str, str]]) -> tuple[Demonstration, ...]:
+        """Demonstrations from (input, class) pairs."""
+        return tuple(Demonstration(x, self.word(name)) for x, name in examples)
+
+
+@dataclass(frozen=True)
 class Template:
     """How one demonstration is written, in both orders, and what stands between two of them.
 
     ``direct`` must contain ``{x}`` before ``{y}`` and end with it; ``channel`` the reverse. What follows a
     demonstration belongs to ``separator``, so that the last thing a prompt says is the thing that is scored.
+    ``head`` stands between an instruction and what follows it.
     Raises InputError if a pattern breaks these rules.
     """
 
     direct: str = "{x} : {y}"
     channel: str = "{y} : {x}"
     separator: str = " . "
+    head: str = " "
 
     def __post_init__(self) -> None:
         for name, first, last in (("direct", "{x}", "{y}"), ("channel", "{y}", "{x}")):
@@ -59,15 +94,17 @@ def _split(pattern: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Demonstrations and a query. A candidate label completes it to a text, in one of two orders.
+    """An instruction (may be empty), demonstrations and a query. A candidate label completes it to a text, in one of
+    two orders.
 
-    Both methods return (context, continuation): the part of the text that every candidate shares or is conditioned
+    The methods return (context, continuation): the part of the text that every candidate shares or is conditioned
     on, and the part that is scored.
     """
 
     query: str
     demonstrations: Sequence[Demonstration] = ()
     template: Template = field(default_factory=Template)
+    instruction: str = ""
 
     def input_first(self, label: str) -> tuple[str, str]:
         """(demonstrations, the query), label: the continuation is the label."""
@@ -85,5 +122,41 @@ class Prompt:
         return self._shots(self.template.channel) + before, label + between + self.query
 
     def _shots(self, pattern: str) -> str:
+        head = self.instruction + self.template.head if self.instruction else ""
         shots = [self.template.fill(pattern, d.x, d.y) for d in self.demonstrations]
-        return "".join(shot + self.template.separator for shot in shots)
+        return head + "".join(shot + self.template.separator for shot in shots)
+
+
+def n_tokens(lm, prompt: Prompt, labels: Sequence[str]) -> int:
+    """Tokens of the prompt with its longest candidate, in the longer of its two orders, beginning of text included."""
+    requests = (prompt.input_first, prompt.label_first)
+    return max(len(lm.encode("".join(request(label)))) for request in requests for label in labels) + int(lm.add_bos)
+
+
+def check_length(lm, prompt: Prompt, labels: Sequence[str]) -> int:
+    """`n_tokens`, or InputError that names the count and the limit where the model cannot read so much.
+
+    A score predicts the last token without reading it, so the limit is one more than the model's context.
+    """
+    count, limit = n_tokens(lm, prompt, labels), lm.max_length + 1
+    if count > limit:
+        raise InputError(
+            f"The prompt with its {len(prompt.demonstrations)} demonstrations and a label has {count} tokens, and this "
+            f"model can score at most {limit}: leave out demonstrations or write them shorter."
+        )
+    return count
+
+
+def shorten(lm, prompt: Prompt, labels: Sequence[str]) -> tuple[Prompt, int]:
+    """(the prompt without its first demonstrations, as many as must go for the model to read it; how many went).
+
+    The instruction and the query stay, and so do the demonstrations nearest to the query. Raises InputError, naming
+    the count, if the prompt is too long without any demonstration.
+    """
+    for dropped in range(len(prompt.demonstrations)):
+        shorter = replace(prompt, demonstrations=tuple(prompt.demonstrations)[dropped:])
+        if n_tokens(lm, shorter, labels) <= lm.max_length + 1:
+            return shorter, dropped
+    shorter = replace(prompt, demonstrations=())
+    check_length(lm, shorter, labels)
+    return shorter, len(prompt.demonstrations)
