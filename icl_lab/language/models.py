@@ -7,6 +7,7 @@ token after" does not depend on where it stands) with one token per word.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -17,6 +18,8 @@ from tqdm import tqdm
 from icl_lab.errors import InputError, positive, unknown
 from icl_lab.language.lm import LM
 from icl_lab.language.store import folder_of, need_transformers, quiet, shipped, verify
+from icl_lab.optimizers import Muon
+from icl_lab.precision import has_bf16
 
 # Small causal models of the Hugging Face hub that the course has been written with; others work by owner/name.
 HUB = (
@@ -85,39 +88,56 @@ def train_lm(
     lm: LM | None = None,
     device: str = "cpu",
     progress: bool = True,
+    optimizer: str = "adamw",
+    labels_only: bool = False,
 ) -> LM:
     """Train a tiny model on a world's documents by next-token prediction and return it with ``lm.history``.
 
     ``lm``: the model to go on with; None: `tiny_lm(world, seed=seed)`. ``lm.history``: a list of (step, loss in nats
-    per token). The same arguments give the same weights on the same machine and number of threads.
-    Raises InputError for counts that are not positive and documents longer than the model can read.
+    per token that counts). ``optimizer``: "adamw", or "muon" (on the matrices of the blocks, AdamW on the rest).
+    ``labels_only``: only the world's label words count in the loss, as in meta-training; the rest of the text is read.
+    A world with ``frozen_words`` keeps their embeddings as they were drawn. The same arguments give the same weights
+    on the same machine and number of threads.
+    Raises InputError for counts that are not positive, an unknown optimizer, a world without label words where they
+    are asked for, and documents longer than the model can read.
     """
     for name, value in {"steps": steps, "batch_size": batch_size, "lr": lr}.items():
         positive(name, value)
     lm = tiny_lm(world, seed=seed) if lm is None else lm
     model, tokenizer = lm.model.to(device).train(), lm.tokenizer
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, steps=steps))
+    counts = _label_tokens(world, tokenizer).to(device) if labels_only else None  # (vocabulary,)
+    release = _freeze(model, tokenizer, getattr(world, "frozen_words", list)())
+    optimizers = _optimizers(model, optimizer, lr)
+    rate = partial(_rate, steps=steps)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(one, rate) for one in optimizers]
     lm.history, started = [], time.process_time()
     bar = tqdm(range(steps), disable=not progress, desc="train_lm", mininterval=2.0)
     for step in bar:
-        ids, targets = _tensors(tokenizer, world.batch(seed, step, batch_size), lm.max_length)
-        logits = model(input_ids=ids.to(device)).logits  # (batch, tokens, vocabulary)
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.to(device).flatten())
-        optimizer.zero_grad(set_to_none=True)
+        ids, targets = (t.to(device) for t in _tensors(tokenizer, world.batch(seed, step, batch_size), lm.max_length))
+        hidden = model.base_model(input_ids=ids).last_hidden_state  # (batch, tokens, width)
+        if labels_only:  # read everything, but spell out only what counts
+            chosen = counts[targets.clamp(min=0)] & (targets >= 0)
+            hidden, targets = hidden[chosen], targets[chosen]  # (chosen, width), (chosen,)
+        logits = model.get_output_embeddings()(hidden)  # (..., vocabulary)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        for one, schedule in zip(optimizers, schedules, strict=True):
+            one.step()
+            schedule.step()
         if step % 20 == 0 or step == steps - 1:
             lm.history.append((step, loss.item()))
             bar.set_postfix(loss=f"{lm.history[-1][1]:.3f}", refresh=False)
+    release()
     model.eval()
     lm.training = {
         "steps": steps,
         "batch_size": batch_size,
         "lr": lr,
         "seed": seed,
+        "optimizer": optimizer,
+        "labels_only": labels_only,
         "final_loss": lm.history[-1][1],
         "cpu_seconds": round(time.process_time() - started, 1),
         "world": {"name": type(world).__name__, **asdict(world)},
@@ -125,9 +145,42 @@ def train_lm(
     return lm
 
 
+def _label_tokens(world, tokenizer) -> torch.Tensor:
+    """(vocabulary,) bool: which tokens are label words of this world."""
+    if not hasattr(world, "label_words"):
+        raise InputError(f"The world {type(world).__name__} does not say which words are labels: train on all words.")
+    counts = torch.zeros(len(tokenizer), dtype=torch.bool)
+    counts[tokenizer.convert_tokens_to_ids(list(world.label_words()))] = True
+    return counts
+
+
+def _freeze(model, tokenizer, words: Sequence[str]) -> Callable[[], None]:
+    """Let no gradient reach these words' embeddings, until the function that is returned is called."""
+    if not words:
+        return lambda: None
+    embedding = model.get_input_embeddings().weight
+    free = torch.ones(len(embedding), 1, device=embedding.device)
+    free[tokenizer.convert_tokens_to_ids(list(words))] = 0
+    return embedding.register_hook(lambda gradient: gradient * free).remove
+
+
+def _optimizers(model, name: str, lr: float) -> list[torch.optim.Optimizer]:
+    """AdamW with the weight decay of language models; or Muon on the blocks' matrices, AdamW on the rest, no decay."""
+    if name == "adamw":
+        return [torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.1)]
+    if name != "muon":
+        raise unknown("optimizer", name, ("adamw", "muon"))
+    blocks = [p for n, p in model.named_parameters() if ".layers." in n and p.ndim == 2]
+    chosen = {id(p) for p in blocks}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    dtype = torch.bfloat16 if has_bf16(next(model.parameters()).device) else torch.float32
+    adam = torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
+    return [Muon(blocks, lr=lr, dtype=dtype), adam]
+
+
 def _rate(step: int, steps: int) -> float:
-    """Learning rate, as a part of the peak: up over a tenth of the steps, then down in a straight line."""
-    warmup = max(1, steps // 10)
+    """Learning rate, as a part of the peak: up over a tenth of the steps (100 at most), then down in a line."""
+    warmup = max(1, min(steps // 10, 100))
     return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
