@@ -82,11 +82,11 @@ def peer_at(fit: Any, ks: tuple[int, ...]) -> Learner:
     return learner
 
 
-def rows(small: bool = False) -> list[Row]:
-    """All comparisons, about half a minute. small: a few prompts only, for tests."""
+def rows() -> list[Row]:
+    """All comparisons, about a quarter of a minute."""
 
     def drawn(fc: Any, n_prompts: int, n_points: int) -> tuple[str, Tensor, Tensor]:
-        p = fc.sample(4 if small else n_prompts, n_points, SEED)
+        p = fc.sample(n_prompts, n_points, SEED)
         return f"{len(p.ys)} x {n_points}", p.xs, p.ys
 
     few_ks, last = (25, 50, 100), (100,)
