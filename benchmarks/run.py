@@ -2,7 +2,7 @@
 
     python -m benchmarks.run [step] [learners] [baselines] [sampling] [evaluation]
 
-Parts that are not named keep the results that they have. CPU seconds on one thread, four to five minutes for all of
+Parts that are not named keep the results that they have. CPU seconds on one thread, two to four minutes for all of
 them. Every comparison is between ours and the usual way, side by side in this run, so the ratios hold on a shared
 machine as well, though not on every kind of machine: they depend on how fast it multiplies bfloat16. The machine is
 written with every part. What the classical learners' errors are, beside the published ones: ``benchmarks.garg``.
@@ -47,7 +47,7 @@ def machine() -> dict[str, Any]:
 
 def sparse_bayes() -> dict[str, Any]:
     seconds = learners.sparse_bayes_seconds()
-    print(f"{'SparseBayes, noise-free, 1280 x 41':52s} {shown(seconds)}   at most 10 s wanted")
+    print(f"{'SparseBayes, noise-free, 1280 x 41':56s} {shown(seconds)}   at most 10 s wanted")
     return {"SparseBayes, 1280 x 41, seconds": seconds}
 
 
@@ -85,7 +85,7 @@ def run(names: list[str], path: Path = RESULTS) -> None:
         if name not in PARTS:
             raise unknown("part of the benchmarks", name, PARTS)
     print(", ".join(f"{key}: {value}" for key, value in machine().items()))
-    print(f"{'':52s} {'ours':>11s} {'peer':>11s} {'ratio':>9s} {'wanted':>7s}   peer")
+    print(f"{'':56s} {'ours':>11s} {'peer':>11s} {'ratio':>9s} {'wanted':>7s}   peer")
     for name in [part for part in PARTS if part in names or not names]:
         comparisons, more = PARTS[name]
         part: dict[str, Any] = {"machine": machine(), "comparisons": []}
@@ -93,7 +93,7 @@ def run(names: list[str], path: Path = RESULTS) -> None:
             part["comparisons"].append(asdict(row))
             wanted = f"{row.wanted:.1f}x" if row.wanted else ""
             times = f"{shown(row.ours)} {shown(row.peer)} {row.ratio:8.2f}x"
-            print(f"{row.name:52s} {times} {wanted:>7s}   {row.peer_name}", flush=True)
+            print(f"{row.name:56s} {times} {wanted:>7s}   {row.peer_name}", flush=True)
         part |= more()
         found = read_json(path).get("parts", {}) | {name: part}
         ordered = {each: found[each] for each in PARTS if each in found}
