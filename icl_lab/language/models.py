@@ -217,7 +217,7 @@ def load_lm(name_or_path: str, device: str = "cpu", add_bos: bool | None = None)
     except (OSError, ValueError) as error:
         where = "read from the folder" if folder.is_dir() else "fetched from the Hugging Face hub as"
         raise InputError(f"No language model could be {where} '{name}': {_first_line(error)}") from error
-    return LM(model.to(device), tokenizer, add_bos=add_bos)
+    return LM(model.float().to(device), tokenizer, add_bos=add_bos)  # half precision is for the file alone
 
 
 def _first_line(error: Exception) -> str:

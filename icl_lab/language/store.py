@@ -48,11 +48,11 @@ def folder_of(name: str | Path) -> Path:
     return checkpoints.fetch(f"language/{name}") if str(name) in shipped() else Path(name)
 
 
-def save_lm(lm, folder: str | Path, measured: dict | None = None) -> dict:
+def save_lm(lm, folder: str | Path, measured: dict | None = None, half: bool = False) -> dict:
     """Write model, tokenizer and card.json into a folder; the card is returned.
 
     ``measured``: accuracies to put on the card. The card also holds how the model was trained (``lm.training``),
-    its size, the versions it was made with and the sha256 of its weights.
+    its size, the versions it was made with and the sha256 of its weights. ``half``: write the weights as float16.
     """
     import torch
 
@@ -63,7 +63,9 @@ def save_lm(lm, folder: str | Path, measured: dict | None = None) -> dict:
     except OSError as error:
         raise InputError(f"The folder '{folder}' cannot be written: {error.strerror}.") from error
     with quiet():
-        lm.model.save_pretrained(folder)
+        model = lm.model.half() if half else lm.model
+        model.save_pretrained(folder)
+        model.float()
         lm.tokenizer.save_pretrained(folder)
     card = {
         "training": lm.training,

@@ -29,6 +29,7 @@ import numpy as np
 
 from icl_lab.errors import InputError, positive, unknown
 from icl_lab.language.prompts import Demonstration, Prompt, Template
+from icl_lab.language.worlds.base import EVALUATION, TRAINING, Case
 
 TOPICS = {
     "food": "bread soup rice apple cheese salad butter honey",
@@ -39,21 +40,6 @@ TOPICS = {
     "outer space": "planet comet star moon rocket orbit galaxy meteor",
 }
 WORDS_PER_TOPIC = 8
-TRAINING, EVALUATION = 0, 1  # first word of every seed: the two streams cannot meet
-
-
-@dataclass(frozen=True)
-class Case:
-    """One question: a prompt, its two candidate labels (majority first), and which of them is right."""
-
-    prompt: Prompt
-    labels: tuple[str, str]
-    answer: int
-
-    @property
-    def minority(self) -> bool:
-        """Is the right answer the label that is rarer among the demonstrations?"""
-        return self.answer == 1
 
 
 @dataclass(frozen=True)
