@@ -14,7 +14,7 @@ from icl_lab.language import store
 from icl_lab.language.evaluation import accuracy, correct
 from icl_lab.language.models import _tensors, load_lm, tiny_lm, train_lm, word_tokenizer
 from icl_lab.language.scoring import channel, direct, perplexity
-from icl_lab.language.worlds import WORLDS, NoisyEvidence
+from icl_lab.language.worlds import WORLDS, Mapping, NoisyEvidence
 
 WORLD = NoisyEvidence()
 PAIRS = [("soup rain goal honey :", "food"), ("", "food : soup")]
@@ -120,7 +120,7 @@ def test_a_course_model_that_is_not_here_is_downloaded_or_says_why(monkeypatch, 
     monkeypatch.delenv("ICL_LAB_RAW", raising=False)
     with pytest.raises(InputError, match="has no address yet to download it from"):
         load_lm("noisy_evidence")
-    assert store.shipped() == ["noisy_evidence"]
+    assert "noisy_evidence" in store.shipped()
 
 
 def test_every_course_model_is_shipped_and_can_be_made_again():
@@ -203,3 +203,47 @@ def test_importing_the_language_lab_loads_no_transformers():
         "assert not {'transformers', 'tokenizers', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_label_words_count_where_that_is_asked_for():
+    """The loss that is reported is the mean over the label words alone, computed here from the model's log-probs."""
+    world = Mapping(labels=8, items=8)
+    lm = tiny_lm(world, seed=4)
+    labels = set(world.label_words())
+    logprobs = []
+    for text in world.batch(4, 0, 16):
+        words = text.split()
+        (scores,) = lm.token_logprobs([(" ".join(words[:-1]), words[-1])])
+        logprobs += [value for word, value in zip(words, scores.logprobs, strict=True) if word in labels]
+    trained = train_lm(world, steps=1, seed=4, lm=lm, labels_only=True, progress=False)
+    assert trained.history[0][1] == pytest.approx(-np.mean(logprobs), abs=1e-4)
+    assert trained.training["labels_only"] is True
+    with pytest.raises(InputError, match="The world NoisyEvidence does not say which words are labels"):
+        train_lm(WORLD, steps=1, labels_only=True, progress=False)
+
+
+def test_muon_turns_the_blocks_and_learns_and_an_unknown_optimizer_is_refused():
+    lm = tiny_lm(WORLD, seed=0)
+    before = {name: p.detach().clone() for name, p in lm.model.named_parameters()}
+    lm = train_lm(WORLD, steps=1, lr=0.01, lm=lm, optimizer="muon", progress=False)
+    for name, p in lm.model.named_parameters():
+        if ".layers." in name and p.ndim == 2:  # most singular directions move alike: 0.2 sqrt(longest side) * lr
+            values = torch.linalg.svdvals((p - before[name]).detach())
+            expected = 0.2 * max(p.shape) ** 0.5 * 0.01
+            assert values.median() == pytest.approx(expected, rel=0.35), name  # AdamW's: three times as much
+            assert values.max() < 1.5 * expected, name
+    assert train_lm(WORLD, steps=30, optimizer="muon", progress=False).history[-1][1] < 3.4
+    with pytest.raises(InputError, match=r"Unknown optimizer 'moun'\. Did you mean 'muon'"):
+        train_lm(WORLD, steps=1, optimizer="moun")
+
+
+def test_half_precision_is_for_the_file_and_the_model_computes_in_float32(trained, tmp_path):
+    store.save_lm(trained, tmp_path / "half", half=True)
+    back = load_lm(tmp_path / "half")
+    assert {p.dtype for p in back.model.parameters()} == {torch.float32}
+    assert {p.dtype for p in trained.model.parameters()} == {torch.float32}
+    weights = (tmp_path / "half" / "model.safetensors").stat().st_size
+    assert weights < 2.2 * sum(p.numel() for p in trained.model.parameters())
+    store.save_lm(trained, tmp_path / "full")
+    for (a, _), (b, _) in zip(load_lm(tmp_path / "full").loglikelihood(PAIRS), back.loglikelihood(PAIRS), strict=True):
+        assert a == pytest.approx(b, abs=0.02)
