@@ -61,6 +61,7 @@ def test_the_end_of_text_token_ends_an_answer():
 
     always(lm.encode("sport")[0])
     assert lm.generate_until(["rain :"], ".", 3) == ["sport sport sport"]
+    assert lm.generate_until(["rain :"], ["rt", "po"], 3) == ["s"]  # two stops within one token: the first counts
     always(lm.tokenizer.eos_token_id)
     before = lm.spent
     assert lm.generate_until(["rain :", "rain snow :"], ".", 3) == ["", ""]
