@@ -16,7 +16,7 @@ from icl_lab.errors import InputError, unknown
 from icl_lab.language import measure
 from icl_lab.language.models import tiny_lm, train_lm
 from icl_lab.language.store import SHIPPED, save_lm
-from icl_lab.language.worlds import NoisyEvidence, World
+from icl_lab.language.worlds import Drift, NoisyEvidence, Reasoning, Recognition, World
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,19 @@ MODELS = {
     "noisy_evidence": Making(NoisyEvidence(), measure.noisy_evidence, {"steps": 600, "seed": 0}, half=False),
     # another training, for chapter 2
     "noisy_evidence_s2": Making(NoisyEvidence(), measure.noisy_evidence, {"steps": 600, "seed": 2}, half=False),
+    "recognition": Making(
+        Recognition(),
+        measure.recognition,
+        {"steps": 3000, "optimizer": "muon", "seed": 0},
+        {"layers": 3, "context": 256},
+    ),
+    "drift": Making(Drift(), measure.drift, {"steps": 2000, "optimizer": "muon", "seed": 0}, {"layers": 3}),
+    "reasoning": Making(
+        Reasoning(),
+        measure.reasoning,
+        {"steps": 1500, "batch_size": 32, "optimizer": "muon", "seed": 0},
+        {"layers": 3, "context": 256},
+    ),
 }
 
 

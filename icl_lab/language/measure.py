@@ -94,7 +94,7 @@ def reasoning(lm, world: Reasoning, n: int = 300, seed: int = SEED) -> dict:
     for name, style, way in ways:
         for front, k, told in ((name, 2, False), (f"{name}, instruction alone", 0, True)):
             table[front] = {}
-            for terms in range(2, 7):
+            for terms in range(2, 8):
                 sums = world.sums(n, terms, style, k, seed, instruction=told)
                 right = [answer == one.result for answer, one in zip(way(lm, sums), sums, strict=True)]
                 table[front][terms] = round(float(np.mean(right)), 4)

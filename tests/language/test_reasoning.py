@@ -62,7 +62,7 @@ def test_documents_follow_the_grammar_and_every_sum_is_right():
             assert head == ("step by step " if styles[-1] else "at once ")
     assert np.mean(styles) == pytest.approx(0.5, abs=0.09)
     assert told / 300 == pytest.approx(1 / 3, abs=0.085)
-    assert [lengths.count(n) / len(lengths) for n in WORLD.terms] == pytest.approx([1 / 3] * 3, abs=0.04)
+    assert [lengths.count(n) / len(lengths) for n in WORLD.terms] == pytest.approx([1 / 4] * 4, abs=0.04)
     assert WORLD.document(5, 7) == Reasoning().document(5, 7) != WORLD.document(6, 7)
     assert WORLD.batch(5, 2, 3) == [WORLD.document(5, i) for i in (6, 7, 8)]
 

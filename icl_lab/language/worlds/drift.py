@@ -16,7 +16,8 @@ Grammar (one document; | separates choices, "..." are tokens, [p] is a probabili
 
 In half of the documents labels come in long runs (s = .98), in a third they alternate (.02), in a sixth they are
 shuffled (.5). So two demonstrations of each label in the order A B A B promise an A, nearly whatever the query says;
-in the order A A B B they promise little.
+in the order A A B B they promise little. Sentences have two words, so that a word counts more than a weak promise and
+less than a strong one.
 """
 
 from __future__ import annotations
@@ -39,14 +40,15 @@ class Drift:
     """The world's settings.
 
     ``persistences``: the list from which a document draws the probability that a label is followed by itself (a value
-    that stands there twice is twice as common). The others are those of `NoisyEvidence`.
+    that stands there twice is twice as common). ``topics``: the four whose labels are one word. The others are those
+    of `NoisyEvidence`.
     Raises InputError for values outside these ranges.
     """
 
-    q: float = 0.25
-    topics: tuple[str, ...] = tuple(TOPICS)
-    words_per_sentence: int = 4
-    sentences: int = 13
+    q: float = 0.5
+    topics: tuple[str, ...] = tuple(topic for topic in TOPICS if len(topic.split()) == 1)
+    words_per_sentence: int = 2
+    sentences: int = 16
     persistences: tuple[float, ...] = (0.02, 0.02, 0.5, 0.98, 0.98, 0.98)
 
     def __post_init__(self) -> None:

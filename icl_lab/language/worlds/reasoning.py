@@ -77,8 +77,8 @@ class Reasoning:
     Raises InputError for values outside these ranges.
     """
 
-    terms: tuple[int, ...] = (2, 3, 4)
-    questions: int = 6
+    terms: tuple[int, ...] = (2, 3, 4, 5)
+    questions: int = 5
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))  # a card gives lists back

@@ -113,8 +113,12 @@ class Recognition:
         """The label words of all tasks: the candidates of every question."""
         return tuple(word for verbalizers in LABELS.values() for words in verbalizers for word in words)
 
+    def verbalizers(self) -> list[tuple[str, ...]]:
+        """The label words of each task, in the order of TASKS."""
+        return [LABELS[attribute][which] for attribute, which in TASKS]
+
     def label_words(self) -> tuple[str, ...]:
-        """The same, by the name that training asks for."""
+        """The same as `labels`, by the name that training asks for."""
         return self.labels()
 
     def sentence(self, rng: np.random.Generator, classes: dict[str, int] | None = None) -> tuple[str, dict[str, int]]:
