@@ -7,7 +7,6 @@ token after" does not depend on where it stands) with one token per word.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -48,8 +47,14 @@ def word_tokenizer(words: list[str]):
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
-def tiny_lm(world, width: int = 64, layers: int = 2, heads: int = 4, context: int = 128, seed: int = 0) -> LM:
+def tiny_lm(
+    world, width: int = 64, layers: int = 2, heads: int = 4, context: int = 128, seed: int = 0, matching: bool = False
+) -> LM:
     """An untrained Llama-style model for a world's vocabulary (about 0.1 M parameters at the default size).
+
+    ``matching``: two changes that help a model to find earlier words and copy what came after them. Attention has
+    biases, so that a head can look one word back whatever the words; and the matrix that reads words is not the one
+    that writes them, so that a word does not speak for itself.
 
     Raises InputError for sizes that do not fit: width must be a multiple of 2 * heads (rotary turns pairs).
     """
@@ -67,7 +72,8 @@ def tiny_lm(world, width: int = 64, layers: int = 2, heads: int = 4, context: in
         num_attention_heads=heads,
         num_key_value_heads=heads,
         max_position_embeddings=context,
-        tie_word_embeddings=True,
+        tie_word_embeddings=not matching,
+        attention_bias=matching,
         initializer_range=width**-0.5,  # 1/sqrt(fan-in); the usual 0.02 is small for so narrow a model
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -96,8 +102,7 @@ def train_lm(
     ``lm``: the model to go on with; None: `tiny_lm(world, seed=seed)`. ``lm.history``: a list of (step, loss in nats
     per token that counts). ``optimizer``: "adamw", or "muon" (on the matrices of the blocks, AdamW on the rest).
     ``labels_only``: only the world's label words count in the loss, as in meta-training; the rest of the text is read.
-    A world with ``frozen_words`` keeps their embeddings as they were drawn. The same arguments give the same weights
-    on the same machine and number of threads.
+    The same arguments give the same weights on the same machine and number of threads.
     Raises InputError for counts that are not positive, an unknown optimizer, a world without label words where they
     are asked for, and documents longer than the model can read.
     """
@@ -106,7 +111,6 @@ def train_lm(
     lm = tiny_lm(world, seed=seed) if lm is None else lm
     model, tokenizer = lm.model.to(device).train(), lm.tokenizer
     counts = _label_tokens(world, tokenizer).to(device) if labels_only else None  # (vocabulary,)
-    release = _freeze(model, tokenizer, getattr(world, "frozen_words", list)())
     optimizers = _optimizers(model, optimizer, lr)
     rate = partial(_rate, steps=steps)
     schedules = [torch.optim.lr_scheduler.LambdaLR(one, rate) for one in optimizers]
@@ -129,7 +133,6 @@ def train_lm(
         if step % 20 == 0 or step == steps - 1:
             lm.history.append((step, loss.item()))
             bar.set_postfix(loss=f"{lm.history[-1][1]:.3f}", refresh=False)
-    release()
     model.eval()
     lm.training = {
         "steps": steps,
@@ -152,16 +155,6 @@ def _label_tokens(world, tokenizer) -> torch.Tensor:
     counts = torch.zeros(len(tokenizer), dtype=torch.bool)
     counts[tokenizer.convert_tokens_to_ids(list(world.label_words()))] = True
     return counts
-
-
-def _freeze(model, tokenizer, words: Sequence[str]) -> Callable[[], None]:
-    """Let no gradient reach these words' embeddings, until the function that is returned is called."""
-    if not words:
-        return lambda: None
-    embedding = model.get_input_embeddings().weight
-    free = torch.ones(len(embedding), 1, device=embedding.device)
-    free[tokenizer.convert_tokens_to_ids(list(words))] = 0
-    return embedding.register_hook(lambda gradient: gradient * free).remove
 
 
 def _optimizers(model, name: str, lr: float) -> list[torch.optim.Optimizer]:

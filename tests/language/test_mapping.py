@@ -43,10 +43,10 @@ def test_documents_draw_a_mapping_afresh_and_keep_to_it(world):
         words = text.split()
         if not set(words) & set(KIND_OF):
             copies += 1
-            half = len(words) // 2
-            assert words[:half] == words[half:]
-            assert len(set(words)) == half
-            assert 8 <= half <= world.items
+            period = len(set(words))
+            assert words[period:] == words[:-period]
+            assert 3 <= period <= 16
+            assert len(words) == 2 * world.items
             continue
         examples = read(text)
         assert len(examples) == world.items
@@ -122,7 +122,7 @@ def test_a_repeated_query_is_one_of_the_demonstrations_with_its_label():
     [
         (lambda: Mapping(labels=129), "labels must be between 4 and 128, got 129"),
         (lambda: Mapping(longest=0), "longest must be greater than 0"),
-        (lambda: Mapping(copies=1.0), "copies in 0 <= c < 1, got 24 and 1.0"),
+        (lambda: Mapping(copies=1.0), "copies must be a share in 0 <= c < 1, got 1.0"),
         (lambda: WORLD.cases(1, kinds=17), "kinds must be between 2 and 16, got 17"),
         (lambda: WORLD.cases(1, words=5), "words must be between 1 and 4"),
         (lambda: WORLD.cases(1, kinds=4, k=3, repeated=True), "every kind is shown, got k = 3 for 4 kinds"),

@@ -247,3 +247,11 @@ def test_half_precision_is_for_the_file_and_the_model_computes_in_float32(traine
     store.save_lm(trained, tmp_path / "full")
     for (a, _), (b, _) in zip(load_lm(tmp_path / "full").loglikelihood(PAIRS), back.loglikelihood(PAIRS), strict=True):
         assert a == pytest.approx(b, abs=0.02)
+
+
+def test_a_matching_model_has_biases_in_its_attention_and_two_matrices_for_words():
+    plain, matching = tiny_lm(WORLD), tiny_lm(WORLD, matching=True)
+    for lm, expected in ((plain, False), (matching, True)):
+        assert any(name.endswith("q_proj.bias") for name, _ in lm.model.named_parameters()) == expected
+        same = lm.model.get_input_embeddings().weight is lm.model.get_output_embeddings().weight
+        assert same != expected

@@ -14,7 +14,7 @@ Grammar (one document; | separates choices, "..." are tokens, [p] is a probabili
     input      ->  word * (1 .. longest, uniform)
     word       ->  one of two words of the kind, fixed for the document, in a narrow one
                 |  any word of the kind in a wide one           all uniform
-    copy       ->  8 to `items` different label words in random order, then the same once more
+    copy       ->  3 to 16 different label words in random order, again and again, 2 * `items` words in all
 
 There are 16 kinds of 12 words each. Label words are made up ("dabo"). Some of them are **held out**: they occur in the
 copies, so that the model knows them as words, and never as a label.
@@ -79,8 +79,8 @@ class Mapping:
             check_count(name, getattr(self, name))
         if not 4 <= self.labels <= len(TRAINED):
             raise InputError(f"labels must be between 4 and {len(TRAINED)}, got {self.labels}.")
-        if self.items < 8 or not 0 <= self.copies < 1:
-            raise InputError(f"items must be 8 or more and copies in 0 <= c < 1, got {self.items} and {self.copies}.")
+        if not 0 <= self.copies < 1:
+            raise InputError(f"copies must be a share in 0 <= c < 1, got {self.copies}.")
 
     # text
 
@@ -100,9 +100,8 @@ class Mapping:
         """Training document number ``index``: a pure function of (seed, index)."""
         rng = np.random.default_rng([TRAINING, seed, index])
         if rng.random() < self.copies:
-            chosen = rng.permutation(len(LABELS))[: rng.integers(8, self.items + 1)]
-            text = " ".join(LABELS[i] for i in chosen)
-            return f"{text} {text}"
+            chosen = rng.permutation(len(LABELS))[: rng.integers(3, 17)].tolist()
+            return " ".join(LABELS[chosen[i % len(chosen)]] for i in range(2 * self.items))
         n = int(rng.integers(2, 5))
         kinds = rng.permutation(len(KINDS))[:n].tolist()
         names = rng.permutation(self.labels)[:n].tolist()
