@@ -67,8 +67,8 @@ def test_a_long_prompt_keeps_its_instruction_and_the_last_demonstrations(lm):
     assert n_tokens(lm, one_more, LABELS) > lm.max_length + 1
     for score in (direct, channel):
         score(lm, shorter, LABELS)
-    short = Prompt("no plot", (), TEMPLATE)
-    assert shorten(lm, short, LABELS) == (short, 0)
+    for short in (Prompt("no plot", (), TEMPLATE), shorter, Prompt("no", SHOTS[:1], TEMPLATE)):
+        assert shorten(lm, short, LABELS) == (short, 0)  # what fits stays whole
     with pytest.raises(InputError, match="its 0 demonstrations and a label has"):
         shorten(lm, Prompt("undo " * 60, SHOTS, TEMPLATE), LABELS)
 
