@@ -38,7 +38,6 @@ def fine_tune(lm: LM, examples: Sequence[Example], steps: int | Iterable[int] = 
     Nothing is drawn at random. Raises InputError for no examples, answers without tokens, and counts below 1.
     """
     model = copy.deepcopy(lm.model)
-    tuned = LM(model, lm.tokenizer, lm.add_bos, lm.max_length)
     ids, mask, targets = _batch(lm, examples)
     flops = 3 * forward_flops(lm, mask.sum(1).tolist())  # the backward pass multiplies twice as much
     parameters = list(model.parameters())
@@ -49,7 +48,7 @@ def fine_tune(lm: LM, examples: Sequence[Example], steps: int | Iterable[int] = 
         return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
     def keep() -> LM:
-        return LM(copy.deepcopy(model), tuned.tokenizer, tuned.add_bos, tuned.max_length)
+        return LM(copy.deepcopy(model), lm.tokenizer, lm.add_bos, lm.max_length)
 
     return _descend(loss, parameters, steps, lr, flops, stored, keep)
 
