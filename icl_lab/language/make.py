@@ -16,7 +16,7 @@ from icl_lab.errors import InputError, unknown
 from icl_lab.language import measure
 from icl_lab.language.models import tiny_lm, train_lm
 from icl_lab.language.store import SHIPPED, save_lm
-from icl_lab.language.worlds import Drift, NoisyEvidence, Reasoning, Recognition, World
+from icl_lab.language.worlds import Drift, Mapping, NoisyEvidence, Reasoning, Recognition, World
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,19 @@ MODELS = {
         measure.recognition,
         {"steps": 3000, "optimizer": "muon", "seed": 0},
         {"layers": 3, "context": 256},
+    ),
+    # one-word inputs and eight label words first: matching is learned there sooner, and then carries over
+    "mapping": Making(
+        Mapping(copies=0.3),
+        measure.mapping,
+        {"steps": 1200, "batch_size": 64, "optimizer": "muon", "labels_only": True, "seed": 0},
+        {"layers": 3, "context": 256, "matching": True},
+        before=(
+            (
+                Mapping(labels=8, longest=1, copies=0.15),
+                {"steps": 3000, "batch_size": 64, "optimizer": "muon", "labels_only": True, "seed": 0},
+            ),
+        ),
     ),
     "drift": Making(Drift(), measure.drift, {"steps": 2000, "optimizer": "muon", "seed": 0}, {"layers": 3}),
     "reasoning": Making(

@@ -55,6 +55,28 @@ def turned(case, world):
     return replace(case, prompt=replace(case.prompt, demonstrations=shots))
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_mapping_is_read_off_the_prompt_with_label_words_that_never_were_labels(held_out):
+    lm, world = load_lm("mapping"), MODELS["mapping"].world
+
+    def share(kinds, k, words, turn=False):
+        cases = world.cases(60, kinds, k, words, SEED, held_out)
+        if turn:  # the labels of all demonstrations change places, and so must the answer
+            cases = [replace(case, prompt=swapped(case), answer=1 - case.answer) for case in cases]
+        return correct(direct, lm, cases).mean()
+
+    assert 0.3 < share(2, 0, 1) < 0.7
+    assert min(share(2, 8, words) for words in (1, 2, 3, 4)) > 0.9
+    assert min(share(4, 16, words) for words in (1, 4)) > 0.8
+    assert share(2, 8, 1, turn=True) > 0.9
+
+
+def swapped(case):
+    """The prompt with its two labels changing places in every demonstration."""
+    other = dict(zip(case.labels, case.labels[::-1], strict=True))
+    return replace(case.prompt, demonstrations=tuple(replace(d, y=other[d.y]) for d in case.prompt.demonstrations))
+
+
 def test_drift_depends_on_the_order_and_not_on_the_label_names():
     lm, world = load_lm("drift"), MODELS["drift"].world
     by_order = {o: correct(direct, lm, world.cases(150, o, SEED)).mean() for o in ((0, 0, 1, 1), (0, 1, 0, 1))}
