@@ -13,13 +13,14 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import timing
 from icl_lab.functions import DenseLinear, SparseLinear
 from icl_lab.predictors import Lasso, LeastSquares, SparseBayes
 
@@ -30,16 +31,10 @@ NOISE = 0.1
 
 
 @dataclass(frozen=True)
-class Row:
-    """One comparison: CPU seconds of both, and how often ours fits into the peer's time."""
+class Row(timing.Row):
+    """A comparison of two learners that should predict the same."""
 
-    name: str
-    peer_name: str
-    ours: float
-    peer: float
-    ratio: float
-    difference: float  # median over predictions of |ours - peer|
-    wanted: float | None = None  # the ratio that the project set itself
+    difference: float = field(kw_only=True)  # median over predictions of |ours - peer|
 
 
 Learner = Callable[[Tensor, Tensor], np.ndarray | Tensor]
@@ -61,7 +56,8 @@ def compare(
             seconds[who] += time.process_time() - start
         gaps.append(np.abs(answers["ours"] - answers["peer"]))
     ratio = seconds["peer"] / seconds["ours"]
-    return Row(name, peer_name, seconds["ours"], seconds["peer"], ratio, float(np.median(np.stack(gaps))), wanted)
+    gap = float(np.median(np.stack(gaps)))
+    return Row(name, peer_name, seconds["ours"], seconds["peer"], ratio, wanted, difference=gap)
 
 
 def every_prefix(fit: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> Learner:

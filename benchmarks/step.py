@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from benchmarks import timing
 from benchmarks.timing import cpu_time
 from icl_lab.functions import DenseLinear
 from icl_lab.precision import pick_precision
@@ -31,16 +32,10 @@ WANTED_SHARE = 0.35
 
 
 @dataclass(frozen=True)
-class Row:
-    """One comparison: median CPU seconds of a step, and how often ours fits into the peer's time."""
+class Row(timing.Row):
+    """A comparison of two training steps."""
 
-    name: str
-    peer_name: str
-    ours: float
-    peer: float
-    ratio: float
-    wanted: float | None
-    precision: str
+    precision: str = field(kw_only=True)
 
 
 class PeerModel(nn.Module):
@@ -131,7 +126,8 @@ def rows(rounds: int = 3) -> list[Row]:
         for name, (*_, wanted) in cases.items():
             ratio = statistics.median(t["peer"] / t[name] for t in times)
             reason = steps[name].precision.reason
-            found.append(Row(f"step, {name}", "GPT2Model, Adam", middle[name], middle["peer"], ratio, wanted, reason))
+            times = middle[name], middle["peer"]
+            found.append(Row(f"step, {name}", "GPT2Model, Adam", *times, ratio, wanted, precision=reason))
     return found
 
 

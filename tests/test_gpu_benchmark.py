@@ -229,7 +229,8 @@ def test_everything_is_measured_and_comes_home_in_one_small_file(small, capsys):
     assert set(found["kernels"]) == {*found["steps"], *found["parts"]}
     made = found["made_of"]
     assert made["step_ms"] == pytest.approx(made["kernels_ms"] + made["gaps_ms"], rel=0.01)
-    assert made["of_which_draw_ms"] + made["of_which_update_ms"] < made["kernels_ms"]
+    for part in ("draw", "update"):  # whose sum may exceed the whole on a busy machine: they are timed one by one
+        assert made[f"of_which_{part}_ms"] == found["kernels"][part]["busy_ms"] > 0
     assert len(json.dumps(found)) < 20_000
     assert capsys.readouterr().out.startswith("A rehearsal")
 
