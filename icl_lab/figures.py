@@ -88,7 +88,7 @@ STYLES: dict[str, Style] = {
     "dense_sparse2": Style(PURPLE, "-", "X"),
     "sparse1_d8": Style(ORANGE, "-", "p"),
     "dense_sparse1_d8": Style(PURPLE, "-", "P"),
-    "relu": Style(VERMILION, "-", "s"),
+    "relu": Style(VERMILION, "-", "D"),
     "tree": Style(VERMILION, "-", "h"),
     "line": Style(BLUE, "-", "<"),
     "sine": Style(ORANGE, "-", ">"),

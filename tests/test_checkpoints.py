@@ -259,19 +259,28 @@ def test_the_index_is_the_folder():
 def test_shipped_checkpoints_load_and_their_cards_hold(name):
     """A short curve on 256 of the card's prompts lies near what the card reports."""
     from icl_lab.evaluation import icl_curve
+    from icl_lab.functions import Mixture
     from icl_lab.recipes import get
 
     predictor = checkpoints.load(name)
     card = predictor.card
     assert card["name"] == name
     recipe = get(card["recipe"]["name"])
-    classes = {type(c).__name__: c for c in getattr(recipe.function_class, "components", (recipe.function_class,))}
+    law = recipe.function_class
+    parts, shares = (law.components, law.weights) if isinstance(law, Mixture) else ((law,), (1.0,))
+    classes = {type(c).__name__: c for c in parts}
     for label, curve in card["curves"].items():
         measured = icl_curve(predictor, classes[label], 256, card["model"]["n_points"])
         reported = torch.tensor(curve["mean"])
         low, high = (torch.from_numpy(edge).float() for edge in (measured.low, measured.high))
-        slack = torch.clamp(high - low, min=0.15)  # the card's prompts are others, and some laws have heavy tails
+        slack = (1.5 * (high - low)).clamp(min=0.15)  # the card's prompts are others; some laws have heavy tails
         assert (low <= reported + slack).all()
         assert (high >= reported - slack).all()
-        if curve["optimum"] is not None:
-            assert (torch.tensor(curve["optimum"]) < reported + 0.02).all()
+    if all(curve["optimum"] is not None for curve in card["curves"].values()):
+        weights = torch.tensor([share * c.second_moment for share, c in zip(shares, parts, strict=True)])
+
+        def over_the_law(key):  # a mixture's optimum is one for the mixture, not for each class alone
+            curves = torch.tensor([card["curves"][label][key] for label in classes])
+            return weights @ curves / weights.sum()
+
+        assert (over_the_law("optimum") < over_the_law("mean") + 0.02).all()
