@@ -63,7 +63,7 @@ MODELS = {
     "reasoning": Making(
         Reasoning(),
         measure.reasoning,
-        {"steps": 1500, "batch_size": 32, "optimizer": "muon", "seed": 0},
+        {"steps": 1500, "batch_size": 32, "optimizer": "muon", "labels_only": True, "seed": 0},
         {"layers": 3, "context": 256},
     ),
 }

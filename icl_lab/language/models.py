@@ -101,26 +101,27 @@ def train_lm(
 
     ``lm``: the model to go on with; None: `tiny_lm(world, seed=seed)`. ``lm.history``: a list of (step, loss in nats
     per token that counts). ``optimizer``: "adamw", or "muon" (on the matrices of the blocks, AdamW on the rest).
-    ``labels_only``: only the world's label words count in the loss, as in meta-training; the rest of the text is read.
+    ``labels_only``: only the labels (what ``world.answers`` marks) count in the loss, as in meta-training; the rest of
+    the text is read.
     The same arguments give the same weights on the same machine and number of threads.
-    Raises InputError for counts that are not positive, an unknown optimizer, a world without label words where they
-    are asked for, and documents longer than the model can read.
+    Raises InputError for counts that are not positive, an unknown optimizer, a world that does not say which of its
+    words are answers where that is asked for, and documents longer than the model can read.
     """
     for name, value in {"steps": steps, "batch_size": batch_size, "lr": lr}.items():
         positive(name, value)
     lm = tiny_lm(world, seed=seed) if lm is None else lm
     model, tokenizer = lm.model.to(device).train(), lm.tokenizer
-    counts = _label_tokens(world, tokenizer).to(device) if labels_only else None  # (vocabulary,)
     optimizers = _optimizers(model, optimizer, lr)
     rate = partial(_rate, steps=steps)
     schedules = [torch.optim.lr_scheduler.LambdaLR(one, rate) for one in optimizers]
     lm.history, started = [], time.process_time()
     bar = tqdm(range(steps), disable=not progress, desc="train_lm", mininterval=2.0)
     for step in bar:
-        ids, targets = (t.to(device) for t in _tensors(tokenizer, world.batch(seed, step, batch_size), lm.max_length))
+        documents = world.batch(seed, step, batch_size)
+        ids, targets = (t.to(device) for t in _tensors(tokenizer, documents, lm.max_length))
         hidden = model.base_model(input_ids=ids).last_hidden_state  # (batch, tokens, width)
         if labels_only:  # read everything, but spell out only what counts
-            chosen = counts[targets.clamp(min=0)] & (targets >= 0)
+            chosen = _answers(world, documents, targets)
             hidden, targets = hidden[chosen], targets[chosen]  # (chosen, width), (chosen,)
         logits = model.get_output_embeddings()(hidden)  # (..., vocabulary)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
@@ -148,13 +149,12 @@ def train_lm(
     return lm
 
 
-def _label_tokens(world, tokenizer) -> torch.Tensor:
-    """(vocabulary,) bool: which tokens are label words of this world."""
-    if not hasattr(world, "label_words"):
-        raise InputError(f"The world {type(world).__name__} does not say which words are labels: train on all words.")
-    counts = torch.zeros(len(tokenizer), dtype=torch.bool)
-    counts[tokenizer.convert_tokens_to_ids(list(world.label_words()))] = True
-    return counts
+def _answers(world, documents: list[str], targets: torch.Tensor) -> torch.Tensor:
+    """(batch, tokens) bool: the targets that the world counts as answers. One word is one token here."""
+    if not hasattr(world, "answers"):
+        raise InputError(f"The world {type(world).__name__} does not say which words are answers: train on all words.")
+    marks = [torch.tensor(world.answers(document)) for document in documents]
+    return torch.nn.utils.rnn.pad_sequence(marks, batch_first=True, padding_value=False).to(targets.device)
 
 
 def _optimizers(model, name: str, lr: float) -> list[torch.optim.Optimizer]:

@@ -74,6 +74,10 @@ def test_documents_draw_a_mapping_afresh_and_keep_to_it(world):
     assert len(set(seen)) == world.labels if world.labels == 8 else len(set(seen)) > 120
 
 
+def test_labels_count_as_answers_and_inputs_do_not():
+    assert WORLD.answers(f"soup bread {TRAINED[0]} oak {HELD_OUT[0]}") == [False, False, True, False, True]
+
+
 def test_held_out_words_are_copied_and_never_label_anything():
     copied = set()
     for index in range(600):

@@ -15,6 +15,7 @@ from icl_lab.language.evaluation import accuracy, correct
 from icl_lab.language.models import _tensors, load_lm, tiny_lm, train_lm, word_tokenizer
 from icl_lab.language.scoring import channel, direct, perplexity
 from icl_lab.language.worlds import WORLDS, Mapping, NoisyEvidence
+from icl_lab.language.worlds.mapping import LABELS
 
 WORLD = NoisyEvidence()
 PAIRS = [("soup rain goal honey :", "food"), ("", "food : soup")]
@@ -205,20 +206,19 @@ def test_importing_the_language_lab_loads_no_transformers():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_only_label_words_count_where_that_is_asked_for():
+def test_only_labels_count_where_that_is_asked_for():
     """The loss that is reported is the mean over the label words alone, computed here from the model's log-probs."""
     world = Mapping(labels=8, items=8)
     lm = tiny_lm(world, seed=4)
-    labels = set(world.label_words())
     logprobs = []
     for text in world.batch(4, 0, 16):
         words = text.split()
         (scores,) = lm.token_logprobs([(" ".join(words[:-1]), words[-1])])
-        logprobs += [value for word, value in zip(words, scores.logprobs, strict=True) if word in labels]
+        logprobs += [value for word, value in zip(words, scores.logprobs, strict=True) if word in LABELS]
     trained = train_lm(world, steps=1, seed=4, lm=lm, labels_only=True, progress=False)
     assert trained.history[0][1] == pytest.approx(-np.mean(logprobs), abs=1e-4)
     assert trained.training["labels_only"] is True
-    with pytest.raises(InputError, match="The world NoisyEvidence does not say which words are labels"):
+    with pytest.raises(InputError, match="The world NoisyEvidence does not say which words are answers"):
         train_lm(WORLD, steps=1, labels_only=True, progress=False)
 
 

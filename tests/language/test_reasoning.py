@@ -67,6 +67,12 @@ def test_documents_follow_the_grammar_and_every_sum_is_right():
     assert WORLD.batch(5, 2, 3) == [WORLD.document(5, i) for i in (6, 7, 8)]
 
 
+def test_only_what_comes_after_a_sum_counts_as_an_answer():
+    text = "at once : 1 + 2 = 3 . 4 + 5 + 6 = first 4 + 5 = 9 then 9 + 6 = 5 so 5 ."
+    counted = [word for word, mark in zip(text.split(), WORLD.answers(text), strict=True) if mark]
+    assert " ".join(counted) == "3 . first 4 + 5 = 9 then 9 + 6 = 5 so 5 ."
+
+
 def test_questions_are_the_same_in_every_style_and_answers_are_read_from_the_end():
     direct, steps = (WORLD.sums(10, 5, style, k=3, seed=2) for style in grammar.STYLES)
     assert [one.terms for one in direct] == [one.terms for one in steps]

@@ -56,6 +56,7 @@ KINDS = {
 WORDS_PER_KIND = 12
 SYLLABLES = [a + b + c + d for a, b, c, d in product("bdfgklmnprstvz", "ao", "bdkmnt", "iu")]
 LABELS = tuple(np.random.default_rng(0).permutation(SYLLABLES)[:160].tolist())
+LABEL_SET = frozenset(LABELS)
 TRAINED, HELD_OUT = LABELS[:128], LABELS[128:]
 TEMPLATE = Template("{x} {y}", "{y} {x}", " ")
 
@@ -86,11 +87,11 @@ class Mapping:
 
     def vocabulary(self) -> list[str]:
         """Every word a document can hold, in a fixed order."""
-        return [*(word for words in KINDS.values() for word in words.split()), *self.label_words()]
+        return [*(word for words in KINDS.values() for word in words.split()), *LABELS]
 
-    def label_words(self) -> tuple[str, ...]:
-        """All label words, those of training first: what counts in the loss."""
-        return TRAINED + HELD_OUT
+    def answers(self, document: str) -> list[bool]:
+        """Which words of a document count where only labels are learned: the label words, those of copies too."""
+        return [word in LABEL_SET for word in document.split()]
 
     def pool(self, held_out: bool = False) -> tuple[str, ...]:
         """The label words of training, or the ones held out."""

@@ -103,6 +103,14 @@ class Reasoning:
         examples = [TEMPLATE.fill(TEMPLATE.direct, question(terms), answer(terms, style)) for terms in sums]
         return head + "".join(example + TEMPLATE.separator for example in examples).strip()
 
+    def answers(self, document: str) -> list[bool]:
+        """Which words of a document count where only answers are learned: those after a sum's first "=", to its "."."""
+        marks, asked = [], True
+        for word in document.split():
+            marks.append(not asked)
+            asked = (asked and word != "=") or word == "."
+        return marks
+
     def batch(self, seed: int, step: int, size: int) -> list[str]:
         """The ``size`` documents of one training step: a pure function of (seed, step, size)."""
         return [self.document(seed, step * size + i) for i in range(size)]

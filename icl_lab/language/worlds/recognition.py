@@ -117,10 +117,6 @@ class Recognition:
         """The label words of each task, in the order of TASKS."""
         return [LABELS[attribute][which] for attribute, which in TASKS]
 
-    def label_words(self) -> tuple[str, ...]:
-        """The same as `labels`, by the name that training asks for."""
-        return self.labels()
-
     def sentence(self, rng: np.random.Generator, classes: dict[str, int] | None = None) -> tuple[str, dict[str, int]]:
         """A random sentence and the class of each attribute; ``classes`` fixes some of them."""
         drawn, words = {}, {}
