@@ -4,6 +4,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from icl_lab.language.lm import LM
+from icl_lab.language.store import save_lm
 
 LINES = [
     "the review of the film was very positive and the food was not",
@@ -69,3 +70,18 @@ def random_model(kind, vocabulary):
 @pytest.fixture(scope="session", params=["gpt2", "llama"])
 def lm(request, byte_tokenizer):
     return LM(random_model(request.param, len(byte_tokenizer)), byte_tokenizer, max_length=LIMIT)
+
+
+@pytest.fixture(scope="session")
+def own_model(tmp_path_factory, byte_tokenizer):
+    """A folder with a random GPT-2, as a reader's own model is saved."""
+    config = transformers.GPT2Config(
+        vocab_size=len(byte_tokenizer), n_positions=900, n_embd=16, n_layer=1, n_head=2, initializer_range=0.3
+    )
+    config.bos_token_id = config.eos_token_id = 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = transformers.GPT2LMHeadModel(config)
+    folder = tmp_path_factory.mktemp("own")
+    save_lm(LM(model, byte_tokenizer), folder)
+    return folder

@@ -1,29 +1,10 @@
 """Chapter 1's section on a model of the reader's own, run on a random GPT-2 that is made here and saved to a folder."""
 
 import nbformat
-import pytest
-import torch
-import transformers
 
 from icl_lab.address import ROOT
-from icl_lab.language.lm import LM
-from icl_lab.language.store import save_lm
 
 CHAPTER = ROOT / "chapters" / "01_what_is_icl.ipynb"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, byte_tokenizer):
-    config = transformers.GPT2Config(
-        vocab_size=len(byte_tokenizer), n_positions=900, n_embd=16, n_layer=1, n_head=2, initializer_range=0.3
-    )
-    config.bos_token_id = config.eos_token_id = 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        model = transformers.GPT2LMHeadModel(config)
-    folder = tmp_path_factory.mktemp("own")
-    save_lm(LM(model, byte_tokenizer), folder)
-    return folder
 
 
 def run_section(**parameters):
@@ -43,8 +24,8 @@ def run_section(**parameters):
     return "\n".join(shown), names
 
 
-def test_every_prompt_of_the_chapter_can_be_asked_of_a_model_of_the_hub_kind(folder):
-    shown, names = run_section(model=str(folder), n_own=4)
+def test_every_prompt_of_the_chapter_can_be_asked_of_a_model_of_the_hub_kind(own_model):
+    shown, names = run_section(model=str(own_model), n_own=4)
     rows = names["own_rows"]
     assert [row for row in rows if row.endswith("demonstrations")] == [f"{k} demonstrations" for k in (0, 1, 4, 8)]
     assert sum("without" in row for row in rows) == len(names["CHANGES"]) - 2 == 7

@@ -5,29 +5,11 @@ import re
 import nbformat
 import numpy as np
 import pytest
-import torch
-import transformers
 
 from icl_lab.address import ROOT
 from icl_lab.errors import InputError
-from icl_lab.language.lm import LM
-from icl_lab.language.store import save_lm
 
 CHAPTER = ROOT / "chapters" / "02_scoring_functions.ipynb"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, byte_tokenizer):
-    config = transformers.GPT2Config(
-        vocab_size=len(byte_tokenizer), n_positions=900, n_embd=16, n_layer=1, n_head=2, initializer_range=0.3
-    )
-    config.bos_token_id = config.eos_token_id = 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        model = transformers.GPT2LMHeadModel(config)
-    folder = tmp_path_factory.mktemp("own")
-    save_lm(LM(model, byte_tokenizer), folder)
-    return folder
 
 
 def run_section(**parameters):
@@ -48,8 +30,8 @@ def run_section(**parameters):
     return shown, names
 
 
-def test_every_score_of_the_chapter_runs_on_a_model_of_the_hub_kind(folder):
-    shown, names = run_section(model=str(folder), n_own=4, n_inputs=2)
+def test_every_score_of_the_chapter_runs_on_a_model_of_the_hub_kind(own_model):
+    shown, names = run_section(model=str(own_model), n_own=4, n_inputs=2)
     rows = names["own_rows"]
     assert list(rows) == [(4, 4), (7, 1)]
     assert len(rows[4, 4]) == 9
