@@ -3,6 +3,8 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from icl_lab import figures
+from icl_lab.language import plots  # noqa: F401  registers its looks before any test does
 from icl_lab.language.lm import LM
 from icl_lab.language.store import save_lm
 
@@ -19,6 +21,11 @@ ROOM = 120
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def looks_of_a_chapter_end_with_its_test(monkeypatch):
+    monkeypatch.setattr(figures, "STYLES", dict(figures.STYLES))
 
 
 def byte_level_tokenizer():
