@@ -68,6 +68,19 @@ MODELS = {
     ),
 }
 
+# one recipe at several sizes, three trainings each: half the steps of `recognition`, so that there is something to see
+SIZES = {32: 2, 64: 3}  # width: layers
+MODELS |= {
+    f"recognition_w{width}_s{seed}": Making(
+        Recognition(),
+        measure.recognition,
+        {"steps": 1500, "optimizer": "muon", "seed": seed},
+        {"width": width, "layers": layers, "context": 256},
+    )
+    for width, layers in SIZES.items()
+    for seed in range(3)
+}
+
 
 def make(name: str) -> dict:
     """Train the named model, write it and its card, and return the card. Raises InputError for an unknown name."""
