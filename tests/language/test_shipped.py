@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from icl_lab.language import measure, store
 from icl_lab.language.evaluation import correct
@@ -32,6 +33,22 @@ def test_a_card_says_how_its_model_is_made(name):
 def test_all_of_them_together_are_small():
     files = [path for name in MODELS for path in (store.SHIPPED / name).iterdir()]
     assert sum(path.stat().st_size for path in files) < 12_000_000
+
+
+@pytest.mark.parametrize("name", ["recognition", "mapping", "drift", "reasoning"])
+def test_a_batch_of_many_lengths_gives_the_numbers_of_one_text_at_a_time(name):
+    """Padding changes nothing: in float64 the numbers are the same; what float32 leaves is rounding."""
+    lm, world = load_lm(name), MODELS[name].world
+    pairs = []
+    for i in range(12):
+        words = world.document(SEED, i).split()
+        pairs.append((" ".join(words[: 3 + 2 * i]), " ".join(words[3 + 2 * i : 5 + 3 * i])))
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
+        lm.model.to(dtype)
+        together = [tokens.logprobs for tokens in lm.token_logprobs(pairs)]
+        assert len({len(one) for one in together}) == 12
+        for pair, expected in zip(pairs, together, strict=True):
+            np.testing.assert_allclose(lm.token_logprobs([pair])[0].logprobs, expected, rtol=0, atol=tolerance)
 
 
 def test_recognition_needs_to_be_told_the_task_by_one_example_or_an_instruction():
