@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -240,6 +240,37 @@ def bootstrap(errors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     means = counts @ errors / n  # (RESAMPLES, ks)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
+
+
+class Interval(NamedTuple):
+    """A mean with the ends of its 90 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def interval_of(values: np.ndarray, seed: int = 0) -> Interval:
+    """Mean and 90 % bootstrap interval of one number per prompt (prompts,)."""
+    curve = curve_of(np.asarray(values)[:, None], seed=seed)
+    return Interval(float(curve.mean[0]), float(curve.low[0]), float(curve.high[0]))
+
+
+def ratio_of_means(above: np.ndarray, below: np.ndarray, seed: int = 0) -> Interval:
+    """Mean of ``above`` over mean of ``below``, both (prompts,), of the same prompts: resampled together.
+
+    Raises InputError for different shapes, and when the lower mean is 0 in a resample.
+    """
+    above, below = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
+    if above.shape != below.shape or above.ndim != 1 or len(above) == 0:
+        raise InputError(f"A ratio needs two arrays of shape (prompts,), got {above.shape} and {below.shape}.")
+    n = len(above)
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    under = draws @ below
+    if not (under > 0).all():
+        raise InputError("A ratio needs a mean above 0 below the line in every resample, got 0 in one.")
+    low, high = np.quantile((draws @ above) / under, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(above.mean() / below.mean()), float(low), float(high))
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray, k: Sequence[int] | None = None) -> Curve:

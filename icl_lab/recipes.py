@@ -120,6 +120,23 @@ _add(
     )
 )
 
+# Lines and sinusoids by Garg et al.'s choices, at a size where a CPU can follow: the replica beside line_sine_w500,
+# which has the same law. Paper: arXiv 2208.01066. Command: icl-lab train line_sine_garg.
+_add(
+    Recipe(
+        "line_sine_garg",
+        Mixture((Line(), Sinusoid())),
+        n_points=21,
+        steps=20_000,
+        size="tiny",
+        input_scale=INPUT_STD,
+        optimizer="adam",
+        tokens="interleaved",
+        init_std=0.02,
+        curriculum=Curriculum(),
+    )
+)
+
 # Each class at its raw scale: every coefficient N(0, 1), so that the size of y tells the class. Paper: arXiv 2311.00871
 # (which scale it used is not known to us). Not trained yet.
 _add(

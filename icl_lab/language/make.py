@@ -69,7 +69,7 @@ MODELS = {
 }
 
 # one recipe at several sizes, three trainings each: half the steps of `recognition`, so that there is something to see
-SIZES = {32: 2, 64: 3}  # width: layers
+SIZES = {32: 2, 64: 3, 96: 3}  # width: layers
 MODELS |= {
     f"recognition_w{width}_s{seed}": Making(
         Recognition(),
