@@ -16,7 +16,7 @@ from icl_lab.errors import InputError, unknown
 from icl_lab.language import measure
 from icl_lab.language.models import tiny_lm, train_lm
 from icl_lab.language.store import SHIPPED, save_lm
-from icl_lab.language.worlds import Drift, Mapping, NoisyEvidence, Reasoning, Recognition, World
+from icl_lab.language.worlds import Drift, Expression, Mapping, NoisyEvidence, Reasoning, Recognition, World
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,12 @@ MODELS = {
         Reasoning(),
         measure.reasoning,
         {"steps": 1500, "batch_size": 32, "optimizer": "muon", "labels_only": True, "seed": 0},
+        {"layers": 3, "context": 256},
+    ),
+    "expression": Making(
+        Expression(),
+        measure.expression,
+        {"steps": 1000, "batch_size": 32, "optimizer": "muon", "labels_only": True, "seed": 0},
         {"layers": 3, "context": 256},
     ),
 }

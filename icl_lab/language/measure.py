@@ -11,9 +11,10 @@ from itertools import permutations
 import numpy as np
 
 from icl_lab.language.evaluation import accuracy, correct
+from icl_lab.language.generation import exact_match, free_answers
 from icl_lab.language.reasoning import least_to_most, solve
 from icl_lab.language.scoring import channel, direct, perplexity
-from icl_lab.language.worlds import Drift, Mapping, NoisyEvidence, Reasoning, Recognition, reorder
+from icl_lab.language.worlds import Drift, Expression, Mapping, NoisyEvidence, Reasoning, Recognition, reorder
 from icl_lab.language.worlds.recognition import HELD_OUT
 
 SCORES = {
@@ -98,6 +99,19 @@ def reasoning(lm, world: Reasoning, n: int = 300, seed: int = SEED) -> dict:
                 sums = world.sums(n, terms, style, k, seed, instruction=told)
                 right = [answer == one.result for answer, one in zip(way(lm, sums), sums, strict=True)]
                 table[front][terms] = round(float(np.mean(right)), 4)
+    return table
+
+
+def expression(lm, world: Expression, n: int = 300, seed: int = SEED) -> dict:
+    """Share of expressions written without an error, by number of terms and of demonstrations."""
+    table: dict = {"questions": n, "seed": seed}
+    for k in (0, 1, 4):
+        table[f"k = {k}, by terms"] = {}
+        for terms in range(2, 7):
+            asked = world.calculations(n, terms, k, seed)
+            told = free_answers(lm, [one.prompt for one in asked], 2 * terms)
+            right = exact_match(told, [one.wanted for one in asked])
+            table[f"k = {k}, by terms"][terms] = round(float(right.mean()), 4)
     return table
 
 

@@ -8,6 +8,7 @@ import torch
 
 from icl_lab.language import measure, store
 from icl_lab.language.evaluation import correct
+from icl_lab.language.generation import exact_match, free_answers
 from icl_lab.language.make import MODELS
 from icl_lab.language.models import load_lm
 from icl_lab.language.reasoning import least_to_most, solve
@@ -35,7 +36,7 @@ def test_all_of_them_together_are_small():
     assert sum(path.stat().st_size for path in files) < 12_000_000
 
 
-@pytest.mark.parametrize("name", ["recognition", "mapping", "drift", "reasoning"])
+@pytest.mark.parametrize("name", ["recognition", "mapping", "drift", "reasoning", "expression"])
 def test_a_batch_of_many_lengths_gives_the_numbers_of_one_text_at_a_time(name):
     """Padding changes nothing: in float64 the numbers are the same; what float32 leaves is rounding."""
     lm, world = load_lm(name), MODELS[name].world
@@ -49,6 +50,18 @@ def test_a_batch_of_many_lengths_gives_the_numbers_of_one_text_at_a_time(name):
         assert len({len(one) for one in together}) == 12
         for pair, expected in zip(pairs, together, strict=True):
             np.testing.assert_allclose(lm.token_logprobs([pair])[0].logprobs, expected, rtol=0, atol=tolerance)
+
+
+def test_expressions_need_one_demonstration_of_their_style_and_end_where_training_did():
+    lm, world = load_lm("expression"), MODELS["expression"].world
+    share = {}
+    for terms, k in ((4, 0), (4, 1), (5, 1)):
+        asked = world.calculations(90, terms, k, SEED)
+        told = free_answers(lm, [one.prompt for one in asked], 2 * terms)
+        share[terms, k] = exact_match(told, [one.wanted for one in asked]).mean()
+    assert share[4, 0] == pytest.approx(1 / 3, abs=0.15)  # one of three styles is guessed
+    assert share[4, 1] > 0.95
+    assert share[5, 1] < 0.2
 
 
 def test_recognition_needs_to_be_told_the_task_by_one_example_or_an_instruction():

@@ -2,6 +2,7 @@
 
 from icl_lab.language.worlds.base import Case, World, reorder
 from icl_lab.language.worlds.drift import Drift
+from icl_lab.language.worlds.expression import Expression
 from icl_lab.language.worlds.mapping import Mapping
 from icl_lab.language.worlds.noisy_evidence import NoisyEvidence
 from icl_lab.language.worlds.reasoning import Reasoning
@@ -13,6 +14,18 @@ WORLDS = {
     "Mapping": Mapping,
     "Drift": Drift,
     "Reasoning": Reasoning,
+    "Expression": Expression,
 }
 
-__all__ = ["WORLDS", "Case", "Drift", "Mapping", "NoisyEvidence", "Reasoning", "Recognition", "World", "reorder"]
+__all__ = [
+    "WORLDS",
+    "Case",
+    "Drift",
+    "Expression",
+    "Mapping",
+    "NoisyEvidence",
+    "Reasoning",
+    "Recognition",
+    "World",
+    "reorder",
+]
