@@ -1,7 +1,8 @@
 """The Sphinx extension: run the stale chapters, hand Sphinx the executed copies, describe every figure.
 
 Jupyter Book itself executes nothing (``execute_notebooks: off``). Before any page is read, every stale chapter is run
-by papermill; when Sphinx reads a chapter it is given the executed copy in place of the source.
+by papermill; when Sphinx reads a chapter it is given the executed copy in place of the source. The page of all claims
+and the front page's count of them are made from the executed copies too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from icl_lab.address import BRANCH, PLACEHOLDER, repository_url
-from icl_lab.book import cache, pages, runner
+from icl_lab.book import cache, collected, pages, runner
 from icl_lab.book.progress import Progress
 from icl_lab.errors import InputError
 
@@ -48,7 +49,8 @@ def setup(app: Sphinx) -> dict:
 def machinery() -> str:
     """A hash of the code that turns executed notebooks into pages: when it changes, every page is read again."""
     here = Path(__file__).parent
-    return cache.digest(b"".join(path.read_bytes() for path in sorted(here.glob("*.py"))))
+    files = [*sorted(here.glob("*.py")), here.parent / "claims.py"]
+    return cache.digest(b"".join(path.read_bytes() for path in files))
 
 
 def set_theme(app: Sphinx, config: Config) -> None:
@@ -105,6 +107,7 @@ def run_chapters(app: Sphinx) -> None:
     if bad:
         stop(bad)
     run_stale(app, list(app.icl_lab_chapters.values()), wanted, jobs)
+    app.icl_lab_claims = [claims_of(name, chapter) for name, chapter in app.icl_lab_chapters.items()]
 
 
 def run_stale(app: Sphinx, chapters: list[runner.Chapter], wanted: list[Path], jobs: int | None) -> None:
@@ -148,28 +151,52 @@ def shown(chapter: runner.Chapter) -> str:
     return "executed " + cache.digest(chapter.entry.notebook.read_bytes())
 
 
+def claims_of(name: str, chapter: runner.Chapter) -> collected.Chapter:
+    """The claims in the chapter's executed copy; ``name`` is Sphinx's name of its page."""
+    title = collected.title_of(chapter.source)
+    if chapter.why_stale():
+        return collected.Chapter(name, title, ran=False)
+    rows, problems = collected.rows_of(chapter.entry.notebook.read_text(encoding="utf-8"))
+    return collected.Chapter(name, title, ran=True, rows=rows, broken=bool(problems))
+
+
+def every_claim(app: Sphinx) -> str:
+    """Names exactly what the pages that tell of all claims are made from."""
+    return "claims " + cache.digest(collected.fill(collected.EVERY_PLACEHOLDER, app.icl_lab_claims, is_fast()).encode())
+
+
+def is_fast() -> bool:
+    return os.environ.get("ICL_LAB_BOOK_PROFILE") == "fast"
+
+
 def changed_pages(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
-    """Pages whose executed copy is not the one that they were made from."""
+    """Pages that were made from something else than what there is now: another executed copy, other claims."""
     made_from = getattr(env, "icl_lab_shown", {})
-    return [name for name, chapter in app.icl_lab_chapters.items() if made_from.get(name) != shown(chapter)]
+    chapters = [name for name, chapter in app.icl_lab_chapters.items() if made_from.get(name) != shown(chapter)]
+    claims = every_claim(app)
+    return chapters + [name for name, was in made_from.items() if was.startswith("claims ") and was != claims]
 
 
 def give_executed(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Replace the text of a chapter by its executed copy, made ready for the page."""
+    """Replace the text of a chapter by its executed copy, made ready for the page, and placeholders by claims."""
+    if not hasattr(app.env, "icl_lab_shown"):
+        app.env.icl_lab_shown = {}
     chapter = app.icl_lab_chapters.get(docname)
     if chapter is None:
+        if (filled := collected.fill(source[0], app.icl_lab_claims, is_fast())) != source[0]:
+            source[0], app.env.icl_lab_shown[docname] = filled, every_claim(app)
         return
+    alts, problems = {}, []
     if chapter.why_stale():
-        source[0], alts, problems = pages.prepare(chapter.source, note=NOT_RUN_NOTE), {}, []
+        source[0] = pages.prepare(chapter.source, note=NOT_RUN_NOTE)
     else:
         text = chapter.entry.notebook.read_text(encoding="utf-8")
         source[0] = pages.prepare(text, note=FAST_NOTE if chapter.profile == "fast" else None)
         alts, problems = pages.alternatives(text)
+        problems = [*problems, *collected.rows_of(text)[1]]
     for problem in problems:
-        logger.warning("%s", problem, location=docname, type="icl_lab", subtype="alt")
+        logger.warning("%s", problem, location=docname, type="icl_lab", subtype="output")
     app.env.temp_data["icl_lab_alts"] = alts
-    if not hasattr(app.env, "icl_lab_shown"):
-        app.env.icl_lab_shown = {}
     app.env.icl_lab_shown[docname] = shown(chapter)
 
 

@@ -12,13 +12,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from icl_lab.claims import MIME
+
 IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/svg+xml": "svg"}
 
 
 def prepare(text: str, note: str | None = None) -> str:
     """The notebook (JSON) as the page needs it: injected cell hidden, progress bars as a terminal would leave them.
 
-    ``note`` is Markdown that is put below the first heading. Papermill's own times are taken out.
+    ``note`` is Markdown that is put below the first heading. Papermill's own times are taken out. Of claims only the
+    table stays (MyST-NB would warn of the JSON beside it), and its cell gets the tag ``claims`` for the style sheet.
     """
     notebook = json.loads(text)
     notebook["metadata"].pop("papermill", None)
@@ -28,6 +31,11 @@ def prepare(text: str, note: str | None = None) -> str:
         if "injected-parameters" in tags:
             cell["metadata"]["tags"] = [*tags, "remove-cell"]
         cell.get("outputs", [])[:] = _tidy(cell.get("outputs", []))
+        tables = [output["data"] for output in cell.get("outputs", []) if MIME in output.get("data", {})]
+        for data in tables:
+            del data[MIME]
+        if tables:
+            cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "claims"]
     if note:
         place = next((i for i, cell in enumerate(notebook["cells"]) if _is_title(cell)), -1)
         named = {"id": "icl-note"} if notebook.get("nbformat_minor", 0) >= 5 else {}

@@ -111,7 +111,8 @@ class Miniature:
 def make(root: Path) -> Miniature:
     """A fresh miniature in ``root``."""
     mini = Miniature(root)
-    for name in ("_config.yml", "pyproject.toml", "icl_lab/__init__.py", "icl_lab/errors.py", "icl_lab/address.py"):
+    package = [f"icl_lab/{name}.py" for name in ("__init__", "errors", "address", "claims")]
+    for name in ("_config.yml", "pyproject.toml", *package):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, root / name)
     shutil.copytree(REPOSITORY / "icl_lab/book", root / "icl_lab/book", ignore=shutil.ignore_patterns("__pycache__"))
