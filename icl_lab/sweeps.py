@@ -56,13 +56,16 @@ def sweep(
     """Ask every predictor about every class, at these k, on prompts that all of them share.
 
     classes: value of what is swept -> function class. Prompts have max(ks) + 1 points. Classes that draw their inputs
-    alike also share inputs from value to value. Raises InputError for no predictor, no class or no k, and for what
-    ``evaluation.predict_at`` refuses.
+    alike also share inputs from value to value. Raises InputError for no predictor, no class or no k, for a k that is no
+    whole number or below 0, and for what ``evaluation.predict_at`` refuses.
     """
     if not predictors or not classes or len(ks) == 0:
         raise InputError(
             f"A sweep needs predictors, classes and ks, got {len(predictors)}, {len(classes)} and {len(ks)}."
         )
+    for k in ks:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 0:
+            raise InputError(f"ks must be whole numbers, 0 or more, got {k!r}.")
     ks, seed = tuple(int(k) for k in ks), check_seed(seed)
     said: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
     targets = []
