@@ -28,7 +28,8 @@ class Claim:
 
     ``source`` says who claims it ("ours": the course), ``committed`` the commit that fixed the bounds before the first
     full run (empty: they were written with their chapter), ``digits`` how the value is printed, ``percent`` prints it
-    as a percentage. Raises InputError for a claim without a sentence, a source or a bound, and for crossed bounds.
+    as a percentage, ``points`` a difference of two percentages, with its sign. Raises InputError for a claim without a sentence, a source
+    or a bound, and for crossed bounds.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Claim:
     digits: int = 3
     percent: bool = False
     committed: str = ""
+    points: bool = False
 
     def __post_init__(self) -> None:
         if not (self.id and self.sentence and self.source):
@@ -58,16 +60,22 @@ class Claim:
             return HOLDS
         return FAILS if found.high < least or found.low > most else UNDECIDED
 
-    def told(self, value: float) -> str:
-        """A value as this claim prints it."""
-        scaled = 100 * value if self.percent else value
-        return f"{round(scaled, self.digits) + 0.0:.{self.digits}f}" + (" %" if self.percent else "")
+    @property
+    def unit(self) -> str:
+        """What is printed behind a value."""
+        return " %" if self.percent else " points" if self.points else ""
+
+    def told(self, value: float, unit: bool = True) -> str:
+        """A value as this claim prints it, with its unit or without."""
+        scaled = 100 * value if self.unit else value
+        sign = "+" if self.points else ""
+        return f"{round(scaled, self.digits) + 0.0:{sign}.{self.digits}f}" + (self.unit if unit else "")
 
     def threshold(self) -> str:
         """The bounds, as the table prints them."""
-        unit, factor = (" %", 100) if self.percent else ("", 1)
+        factor = 100 if self.unit else 1
         bounds = (("≥", self.least), ("≤", self.most))
-        return ", ".join(f"{sign} {factor * bound:g}{unit}" for sign, bound in bounds if bound is not None)
+        return ", ".join(f"{sign} {factor * bound:g}{self.unit}" for sign, bound in bounds if bound is not None)
 
 
 class Found(NamedTuple):
@@ -142,7 +150,7 @@ def rows(claims: Sequence[Claim], measured: Mapping[str, Found | None]) -> list[
             {
                 **asdict(claim),
                 "value": "" if one is None else claim.told(one.value),
-                "interval": "" if exact else f"{claim.told(one.low)} to {claim.told(one.high)}",
+                "interval": "" if exact else f"{claim.told(one.low, unit=False)} to {claim.told(one.high)}",
                 "threshold": claim.threshold(),
                 "model": "" if one is None else one.model,
                 "trainings": "" if one is None else one.trainings,
@@ -157,7 +165,8 @@ def markdown(made: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a Markdown table, with the commit of the thresholds and the reasons for failures below it."""
     lines = [HEADER, ["---"] * len(HEADER)]
     for row in made:
-        sentence = row["sentence"] + (f" (`{row['model']}`)" if row["model"] else "")
+        named = not row["model"] or f"`{row['model']}`" in row["sentence"]  # no model, or the sentence says which
+        sentence = row["sentence"] + ("" if named else f" (`{row['model']}`)")
         verdict = f"**{row['verdict']}**" if row["verdict"] != HOLDS else HOLDS
         measured = [row[column] for column in ("source", "value", "interval", "threshold", "trainings")]
         lines.append([sentence, *measured, verdict])
