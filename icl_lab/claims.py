@@ -28,8 +28,8 @@ class Claim:
 
     ``source`` says who claims it ("ours": the course), ``committed`` the commit that fixed the bounds before the first
     full run (empty: they were written with their chapter), ``digits`` how the value is printed, ``percent`` prints it
-    as a percentage, ``points`` a difference of two percentages, with its sign. Raises InputError for a claim without a sentence, a source
-    or a bound, and for crossed bounds.
+    as a percentage, ``points`` a difference of two percentages, with its sign. Raises InputError for a claim without a
+    sentence, a source or a bound, and for crossed bounds.
     """
 
     id: str
