@@ -3,6 +3,7 @@
 from icl_lab.functions.base import FunctionClass, Prompts, Stage
 from icl_lab.functions.combination import ConvexCombination
 from icl_lab.functions.curves import Line, Sinusoid
+from icl_lab.functions.extremes import SinusoidOf, SteepLine
 from icl_lab.functions.fourier import FourierSeries
 from icl_lab.functions.linear import DenseLinear, SparseAny, SparseLinear
 from icl_lab.functions.mixture import Mixture
@@ -33,9 +34,11 @@ __all__ = [
     "Prompts",
     "ShiftedPrompts",
     "Sinusoid",
+    "SinusoidOf",
     "SparseAny",
     "SparseLinear",
     "Stage",
+    "SteepLine",
     "TaskPool",
     "TwoLayerReLU",
     "gen_noisy",
