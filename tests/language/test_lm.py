@@ -112,3 +112,45 @@ def test_what_cannot_be_scored_is_refused(lm):
         lm.loglikelihood([("the food", "")])
     with pytest.raises(InputError, match="max_length must be greater than 0"):
         LM(lm.model, lm.tokenizer, max_length=0)
+
+
+@pytest.fixture
+def bare():
+    """A model whose tokenizer has words and an unknown token, and no other: none for padding, beginning or end."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    tiny = tiny_lm(NoisyEvidence(), seed=1)
+    words = Tokenizer(models.WordLevel(tiny.tokenizer.get_vocab(), unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tiny.model, PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>")
+
+
+def test_without_special_tokens_a_context_is_needed_and_padding_is_not(bare):
+    model, tokenizer = bare
+    assert (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id) == (None, None, None)
+    lm = LM(model, tokenizer)
+    pairs = [("food :", "soup"), ("food : soup rain goal . food :", "honey rain")]
+    together = [score for score, _ in lm.loglikelihood(pairs)]
+    for pair, score in zip(pairs, together, strict=True):
+        ids, start = tokenizer(" ".join(pair)).input_ids, len(tokenizer(pair[0]).input_ids)
+        assert score == pytest.approx(sum(logprob(lm, ids, t) for t in range(start, len(ids))), abs=1e-4)
+    with pytest.raises(InputError, match="no beginning-of-text or end-of-text token; give a context"):
+        lm.loglikelihood([("", "soup")])
+    with pytest.raises(InputError, match="no beginning-of-text or end-of-text token; give a context"):
+        lm.loglikelihood_rolling(["soup rain"])
+    with pytest.raises(InputError, match="add_bos needs a tokenizer with a beginning-of-text or end-of-text token"):
+        LM(model, tokenizer, add_bos=True)
+
+
+def test_a_config_without_a_length_is_refused_and_so_are_weights_that_are_no_numbers(bare):
+    model, tokenizer = bare
+    lm = LM(model, tokenizer)
+    with torch.no_grad():
+        model.lm_head.weight[5] = float("nan")
+    with pytest.raises(InputError, match=r"output is not a number \(NaN\)"):
+        lm.loglikelihood([("food", "rain")])
+    model.config.max_position_embeddings = 0  # as in models without positions
+    with pytest.raises(InputError, match="does not say how long a text it reads; give max_length"):
+        LM(model, tokenizer)
+    assert LM(model, tokenizer, max_length=7).max_length == 7
