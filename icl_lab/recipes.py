@@ -121,7 +121,8 @@ _add(
 )
 
 # Lines and sinusoids by Garg et al.'s choices, at a size where a CPU can follow: the replica beside line_sine_w500,
-# which has the same law. Paper: arXiv 2208.01066. Command: icl-lab train line_sine_garg.
+# which has the same law. Paper: arXiv 2208.01066. Command: icl-lab train line_sine_garg. 22 minutes on one core; error
+# .01 on lines and .15 on sinusoids at k=20, where line_sine_w500 has .002 and .05 after a minute.
 _add(
     Recipe(
         "line_sine_garg",
@@ -154,7 +155,8 @@ _add(
 _add(Recipe("sparse_any", SparseAny(20), n_points=41, steps=60_000))
 
 # Lines, sinusoids and some convex combinations of them, their weight uniform: what pretraining on a few combinations
-# repairs. Paper: Zhang et al. 2025 (arXiv 2503.15579) for the question; the laws are ours. Not trained yet.
+# repairs. Paper: Zhang et al. 2025 (arXiv 2503.15579) for the question; the laws are ours. At small size, 2,500 steps as
+# small/line_sine had: 12 minutes on one core.
 _add(
     Recipe(
         "line_sine_combined",
