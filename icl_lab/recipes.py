@@ -155,8 +155,8 @@ _add(
 _add(Recipe("sparse_any", SparseAny(20), n_points=41, steps=60_000))
 
 # Lines, sinusoids and some convex combinations of them, their weight uniform: what pretraining on a few combinations
-# repairs. Paper: Zhang et al. 2025 (arXiv 2503.15579) for the question; the laws are ours. At small size, 2,500 steps as
-# small/line_sine had: 12 minutes on one core.
+# repairs. Paper: Zhang et al. 2025 (arXiv 2503.15579) for the question; the laws are ours. At small size, 2,500 steps
+# as small/line_sine had: 12 minutes on one core.
 _add(
     Recipe(
         "line_sine_combined",
