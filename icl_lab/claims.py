@@ -161,12 +161,28 @@ def rows(claims: Sequence[Claim], measured: Mapping[str, Found | None]) -> list[
     return made
 
 
+def names(model: str) -> list[str]:
+    """The single models in the text of a row: "tiny/line, tiny/sine" names two, "Bayes, mixture" is one."""
+    several = model.split(", ")
+    return several if all("/" in name for name in several) else [model] if model else []
+
+
+def quoted(model: str) -> str:
+    """The models of a row as Markdown code."""
+    return ", ".join(f"`{name}`" for name in names(model))
+
+
+def _named(name: str, sentence: str) -> bool:
+    """Whether the sentence says already which model it is, with its size or without."""
+    return f"`{name}`" in sentence or f"`{name.split('/')[-1]}`" in sentence
+
+
 def markdown(made: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a Markdown table, with the commit of the thresholds and the reasons for failures below it."""
     lines = [HEADER, ["---"] * len(HEADER)]
     for row in made:
-        named = not row["model"] or f"`{row['model']}`" in row["sentence"]  # no model, or the sentence says which
-        sentence = row["sentence"] + ("" if named else f" (`{row['model']}`)")
+        others = [name for name in names(row["model"]) if not _named(name, row["sentence"])]
+        sentence = row["sentence"] + (f" ({quoted(row['model'])})" if others else "")
         verdict = f"**{row['verdict']}**" if row["verdict"] != HOLDS else HOLDS
         measured = [row[column] for column in ("source", "value", "interval", "threshold", "trainings")]
         lines.append([sentence, *measured, verdict])

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from icl_lab.claims import FAILS, HOLDS, MIME, NOT_MEASURED, UNDECIDED, VERDICTS
+from icl_lab.claims import FAILS, HOLDS, MIME, NOT_MEASURED, UNDECIDED, VERDICTS, quoted
 from icl_lab.errors import InputError
 
 PAGE_HERE = "<!-- every claim of the book -->"  # on chapters/claims.md
 COUNT_HERE = "<!-- how many claims hold -->"  # on the front page
 EVERY_PLACEHOLDER = PAGE_HERE + COUNT_HERE
 COLUMNS = ("sentence", "model", "source", "value", "interval", "threshold", "trainings", "verdict")
+TEXTS = ("sentence", "model", "source", "value", "interval", "threshold", "committed", "why")
 HEADER = ("claim", "model", "source", "value", "90 % interval", "threshold", "trainings", "verdict")
 FAST = "The numbers below are those of the fast profile: small values, for checking that the chapters run."
 
@@ -71,9 +72,12 @@ def _checked(rows: object) -> list[dict]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"their JSON must be a list of objects, got {json.dumps(rows)[:60]}.")
     for row in rows:
-        missing = [key for key in (*COLUMNS, "committed", "why") if key not in row]
+        missing = [key for key in dict.fromkeys((*COLUMNS, *TEXTS)) if key not in row]
         if missing:
             raise InputError(f"claim {row.get('id', '?')} lacks {', '.join(missing)}.")
+        odd = [key for key in (*TEXTS, "verdict") if not isinstance(row[key], str)]
+        if odd:
+            raise InputError(f"claim {row.get('id', '?')} has no text as its {', '.join(odd)}.")
         if row["verdict"] not in VERDICTS:
             raise InputError(f"claim {row.get('id', '?')} has the unknown verdict {json.dumps(row['verdict'])}.")
     return rows
@@ -165,8 +169,7 @@ def _of_chapter(chapter: Chapter) -> Iterable[str]:
 
 def _line(row: dict) -> list[str]:
     verdict = row["verdict"] if row["verdict"] == HOLDS else f"**{row['verdict']}**"
-    model = f"`{row['model']}`" if row["model"] else ""
-    return [row["sentence"], model, *(row[name] for name in COLUMNS[2:-1]), verdict]
+    return [row["sentence"], quoted(row["model"]), *(row[name] for name in COLUMNS[2:-1]), verdict]
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[object]], numbers_from: int | None = None) -> str:

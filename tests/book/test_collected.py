@@ -71,7 +71,8 @@ def test_rows_come_back_in_order_and_the_title_with_them() -> None:
         ({"verdict": "holds"}, "must be a list of objects"),
         ([row(claims.HOLDS, verdict="surely")], 'claim i has the unknown verdict "surely"'),
         ([{"id": "x", "sentence": "It is"}], "claim x lacks model, source"),
-        ([row(claims.HOLDS, verdict=["holds"])], "claim i has the unknown verdict"),
+        ([row(claims.HOLDS, verdict=["holds"])], "claim i has no text as its verdict"),
+        ([row(claims.HOLDS, model=None)], "claim i has no text as its model"),
         (None, "must be a list of objects"),
     ],
 )
@@ -149,6 +150,17 @@ def test_in_jupyter_and_colab_the_table_is_markdown(monkeypatch: pytest.MonkeyPa
     assert set(data) == {"text/markdown", "text/plain", claims.MIME}
     assert cells_of(data["text/markdown"])[2][0] == "It is 1 or more"
     assert collected.rows_of(notebook(json.loads(json.dumps(data[claims.MIME]))))[1] == []
+
+
+def test_a_model_that_the_sentence_names_is_not_named_again() -> None:
+    for sentence, model, told in (
+        ("`tiny/a` is best", "tiny/a", "`tiny/a` is best"),
+        ("`a` − `b`", "tiny/a, tiny/b", "`a` − `b`"),
+        ("The mixture, not `b`", "tiny/a, tiny/b", "The mixture, not `b` (`tiny/a`, `tiny/b`)"),
+        ("Of exact Bayes", "Bayes, mixture", "Of exact Bayes (`Bayes, mixture`)"),
+    ):
+        made = claims.rows([claims.Claim("i", sentence, "ours", least=1)], {"i": claims.found(2, model)})
+        assert cells_of(claims.markdown(made))[2][0] == told
 
 
 def test_the_books_own_pages_hold_the_placeholders() -> None:
