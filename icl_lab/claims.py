@@ -173,7 +173,9 @@ def quoted(model: str) -> str:
 
 
 def _named(name: str, sentence: str) -> bool:
-    """Whether the sentence says already which model it is, with its size or without."""
+    """Whether the sentence says already which model it is; "small/dense" as `dense` too, one without size in words."""
+    if "/" not in name:
+        return name.lower() in sentence.lower()
     return f"`{name}`" in sentence or f"`{name.split('/')[-1]}`" in sentence
 
 

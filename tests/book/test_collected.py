@@ -157,6 +157,8 @@ def test_a_model_that_the_sentence_names_is_not_named_again() -> None:
         ("`tiny/a` is best", "tiny/a", "`tiny/a` is best"),
         ("`a` − `b`", "tiny/a, tiny/b", "`a` − `b`"),
         ("The mixture, not `b`", "tiny/a, tiny/b", "The mixture, not `b` (`tiny/a`, `tiny/b`)"),
+        ("Recognition: it reads labels", "recognition", "Recognition: it reads labels"),
+        ("The dense functions", "small/dense", "The dense functions (`small/dense`)"),
         ("Of exact Bayes", "Bayes, mixture", "Of exact Bayes (`Bayes, mixture`)"),
     ):
         made = claims.rows([claims.Claim("i", sentence, "ours", least=1)], {"i": claims.found(2, model)})
