@@ -12,6 +12,8 @@ from icl_lab.errors import InputError
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="In-context learning, measured.")
 queue = typer.Typer(no_args_is_help=True, help="Many trainings on borrowed time; see GPU_QUEUE.md.")
 app.add_typer(queue, name="queue")
+exercises = typer.Typer(no_args_is_help=True, help="Exercises: from one source to what students and teachers get.")
+app.add_typer(exercises, name="exercises")
 LIST = typer.Option(None, "--list", help="The ordered list (TOML); default the course's own.")
 FOLDER = typer.Option("runs/queue", help="Folder of the queue: runs, states, logs.")
 
@@ -124,6 +126,22 @@ def queue_join(
     from icl_lab.queue import joining
 
     print("\n".join(map(str, joining.join(parts, out))))
+
+
+@exercises.command("build")
+def exercises_build() -> None:
+    """Write the student notebooks, the teachers', the cases of check and the manifest."""
+    from icl_lab.exercises import build
+
+    print("\n".join(map(str, build.build())) or "Everything is as the sources say.")
+
+
+@exercises.command("publish")
+def exercises_publish(out: str = typer.Argument(help="A new folder for the public tree.")) -> None:
+    """Write the tree that students may see: no sources, no solutions, no probes."""
+    from icl_lab.exercises import build
+
+    print(build.publish(out))
 
 
 @app.command()
