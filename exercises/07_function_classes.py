@@ -196,7 +196,7 @@ def prefix_least_squares(xs, ys):
     return out
 
 
-# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated: solves the normal equations, and says 0 where they have no solution
+# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated: normal equations, and 0 where they have no solution
 def prefix_least_squares(xs, ys):
     out = np.zeros(len(xs))
     for k in range(1, len(xs)):
