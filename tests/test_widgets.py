@@ -9,6 +9,7 @@ from icl_lab.errors import InputError
 from icl_lab.figures import subplots
 
 ipywidgets = pytest.importorskip("ipywidgets")
+pytestmark = pytest.mark.filterwarnings("ignore:.*ipykernel:DeprecationWarning")  # 7.7.1, Colab's, uses old names
 
 
 @pytest.fixture
