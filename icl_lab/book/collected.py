@@ -18,10 +18,10 @@ from icl_lab.errors import InputError
 PAGE_HERE = "<!-- every claim of the book -->"  # on chapters/claims.md
 COUNT_HERE = "<!-- how many claims hold -->"  # on the front page
 EVERY_PLACEHOLDER = PAGE_HERE + COUNT_HERE
-COLUMNS = ("sentence", "model", "source", "value", "interval", "threshold", "trainings", "verdict")
-TEXTS = ("sentence", "model", "source", "value", "interval", "threshold", "committed", "why")
-HEADER = ("claim", "model", "source", "value", "90 % interval", "threshold", "trainings", "verdict")
+COLUMNS = ("sentence", "verdict", "value", "interval", "threshold", "trainings", "source", "model")
+HEADER = ("claim", "verdict", "value", "90 % interval", "threshold", "trainings", "source", "model")
 FAST = "The numbers below are those of the fast profile: small values, for checking that the chapters run."
+TEXTS = (*(name for name in COLUMNS if name != "trainings"), "committed", "why")
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def _checked(rows: object) -> list[dict]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"their JSON must be a list of objects, got {json.dumps(rows)[:60]}.")
     for row in rows:
-        missing = [key for key in dict.fromkeys((*COLUMNS, *TEXTS)) if key not in row]
+        missing = [key for key in (*TEXTS, "trainings") if key not in row]
         if missing:
             raise InputError(f"claim {row.get('id', '?')} lacks {', '.join(missing)}.")
-        odd = [key for key in (*TEXTS, "verdict") if not isinstance(row[key], str)]
+        odd = [key for key in TEXTS if not isinstance(row[key], str)]
         if odd:
             raise InputError(f"claim {row.get('id', '?')} has no text as its {', '.join(odd)}.")
         if row["verdict"] not in VERDICTS:
@@ -168,8 +168,11 @@ def _of_chapter(chapter: Chapter) -> Iterable[str]:
 
 
 def _line(row: dict) -> list[str]:
+    """The cells of one claim; the verdict stands second, so that a phone shows it without scrolling."""
     verdict = row["verdict"] if row["verdict"] == HOLDS else f"**{row['verdict']}**"
-    return [row["sentence"], quoted(row["model"]), *(row[name] for name in COLUMNS[2:-1]), verdict]
+    threshold = row["threshold"].replace(" ", "\u00a0").replace(",\u00a0", ", ")  # a bound stays on its line
+    numbers = [row["value"], row["interval"], threshold, row["trainings"]]
+    return [row["sentence"], verdict, *numbers, row["source"], quoted(row["model"])]
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[object]], numbers_from: int | None = None) -> str:
@@ -185,7 +188,7 @@ def _boxed(name: str, markdown: str) -> str:
 
 
 def _flat(cell: object) -> str:
-    return " ".join(str(cell).split())
+    return re.sub(r"[ \t\r\n]+", " ", str(cell)).strip()
 
 
 def _fates(rows: Sequence[dict]) -> str:

@@ -70,7 +70,7 @@ def test_rows_come_back_in_order_and_the_title_with_them() -> None:
         ("[{broken", "must be a list of objects"),
         ({"verdict": "holds"}, "must be a list of objects"),
         ([row(claims.HOLDS, verdict="surely")], 'claim i has the unknown verdict "surely"'),
-        ([{"id": "x", "sentence": "It is"}], "claim x lacks model, source"),
+        ([{"id": "x", "sentence": "It is"}], "claim x lacks verdict, value"),
         ([row(claims.HOLDS, verdict=["holds"])], "claim i has no text as its verdict"),
         ([row(claims.HOLDS, model=None)], "claim i has no text as its model"),
         (None, "must be a list of objects"),
@@ -118,8 +118,8 @@ def test_the_table_has_every_column_and_the_reasons_stand_below() -> None:
     first, second = re.findall(r"^:{3}\{container\} claims-table\n(.*?)\n:::$", body, re.DOTALL | re.MULTILINE)
     assert cells_of(first)[0] == list(collected.HEADER)
     assert cells_of(first)[2][0] == r"A $\|x\|$ is \| large"  # committed ones stand first
-    assert cells_of(first)[2][1:] == ["`m`", "ours", "0.000", "", "≥ 1", "3", "**does not hold**"]
-    assert cells_of(second)[2][-1] == "holds"
+    assert cells_of(first)[2][1:] == ["**does not hold**", "0.000", "", "≥\u00a01", "3", "ours", "`m`"]
+    assert cells_of(second)[2][1] == "holds"
     assert "- *A $|x|$ is | large*: a | reason" in body
 
 
