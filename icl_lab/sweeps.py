@@ -56,8 +56,9 @@ def sweep(
     """Ask every predictor about every class, at these k, on prompts that all of them share.
 
     classes: value of what is swept -> function class. Prompts have max(ks) + 1 points. Classes that draw their inputs
-    alike also share inputs from value to value. Raises InputError for no predictor, no class or no k, a k that is no
-    whole number or below 0, and for what ``evaluation.predict_at`` refuses.
+    alike also share inputs from value to value. Two sweeps are about the same prompts if n_prompts, max(ks) and seed
+    are the same, and not otherwise. Raises InputError for no predictor, no class or no k, a k that is no whole number
+    or below 0, and for what ``evaluation.predict_at`` refuses.
     """
     if not predictors or not classes or len(ks) == 0:
         raise InputError(
