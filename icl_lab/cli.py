@@ -145,6 +145,41 @@ def exercises_publish(out: str = typer.Argument(help="A new folder for the publi
 
 
 @app.command()
+def grade(
+    submissions: str = typer.Argument(help="A folder or a zip with one notebook per student."),
+    exercise: str = typer.Option(..., help="The exercise's number, such as 07."),
+    out: str = typer.Option(..., help="Folder for grades, feedback and reports."),
+    roster: str | None = typer.Option(None, help="CSV with a column 'student' (and 'file' where names do not say)."),
+    secret: str | None = typer.Option(None, help="File with the course's secret; default beside the exercises."),
+    jobs: int = typer.Option(2, help="Submissions that run at once."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with what is in the folder."),
+    force: bool = typer.Option(False, "--force", help="Grade everything anew."),
+    verbose: str | None = typer.Option(None, help="Grade this one student and say everything: for an appeal."),
+    unsafe_no_sandbox: bool = typer.Option(
+        False, "--unsafe-no-sandbox", help="Run submissions as yourself, with your files. Read them first."
+    ),
+) -> None:
+    """Grade submissions in a sandbox: grades, feedback for each student, a report."""
+    from icl_lab.grading import grade, outputs
+
+    graded = grade.grade(
+        submissions,
+        exercise,
+        out,
+        roster=roster,
+        secret=secret,
+        jobs=jobs,
+        resume=resume,
+        force=force,
+        verbose=verbose,
+        unsafe_no_sandbox=unsafe_no_sandbox,
+    )
+    for one in graded if verbose else []:
+        print(outputs.told(one))
+    print(f"{len(graded)} submissions graded; see {out}/grades.csv and {out}/report.html.")
+
+
+@app.command()
 def book(
     profile: str = typer.Option("full", help="full: the chapters' own values; fast: small ones, for checking."),
     jobs: int | None = typer.Option(None, help="Chapters that run at once; default one per core."),

@@ -1,0 +1,211 @@
+"""What runs inside the sandbox: the cells of a notebook, then calls of the functions that they define.
+
+A script of its own, on the standard library, numpy and IPython; no file of the course beside it tells an answer. A
+supervisor forks a worker that runs the student's code and reports through a pipe. If the worker hangs or dies, the
+step that it was in is skipped and a new worker runs the rest. Standard input: the job as JSON; standard output: one
+JSON object. Whatever a student does here can change the answers that come out, and nothing else.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+REASON = 300  # characters of an error that are kept
+LINE = 4_000_000  # bytes of one report
+RERUNS = 3
+NOBODY = 65534
+
+
+def main():
+    job = json.loads(sys.stdin.buffer.read())
+    if os.getuid() == 0 and not job.get("unsafe"):
+        drop_root()
+    for stream, mode in ((0, os.O_RDONLY), (2, os.O_WRONLY)):
+        os.dup2(os.open(os.devnull, mode), stream)
+    out = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.set_inheritable(out, False)
+    report = supervise(job)
+    data = json.dumps(report, allow_nan=False).encode()
+    while data:
+        data = data[os.write(out, data) :]
+    os._exit(0)
+
+
+def drop_root():
+    """From root to nobody, for good, in a user namespace of its own: bubblewrap was started by root."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    ctypes.CDLL(None, use_errno=True).unshare(0x10000000)  # CLONE_NEWUSER
+
+
+def supervise(job):
+    """Run workers until every step is done, skipped, or the notebook's time is over."""
+    import IPython.core.interactiveshell  # noqa: F401  imported once, before the fork
+    import numpy  # noqa: F401
+
+    deadline = time.monotonic() + job["limits"]["notebook"]
+    found = {"cells": {}, "answers": {}, "ended": []}
+    skip = set()
+    for _ in range(RERUNS + 1):
+        at, why = watch(job, skip, found, deadline)
+        if why is None:
+            break
+        found["ended"].append([at, why])
+        if at is None or why == "notebook time":
+            break
+        skip.add(at)
+    return found
+
+
+def watch(job, skip, found, deadline):
+    """One worker: (the step that it ended in, why), or (None, None) when it came to its end."""
+    reader, writer = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.close(reader)
+        work(job, skip, writer)
+        os._exit(0)
+    os.close(writer)
+    limit, step, since, pending, done = job["limits"]["cell"], None, time.monotonic(), b"", False
+    why = "the process ended"
+    while True:
+        now = time.monotonic()
+        if now > deadline:
+            why = "notebook time"
+            break
+        if step is not None and now - since > limit + 2:
+            why = "cell time"
+            break
+        ready, _, _ = select.select([reader], [], [], 0.2)
+        if not ready:
+            if os.waitpid(worker, os.WNOHANG)[0]:
+                worker = None
+                break
+            continue
+        piece = os.read(reader, 65536)
+        pending += piece
+        if not piece or len(pending) > LINE:
+            why = "too much output" if piece else why
+            break
+        *lines, pending = pending.split(b"\n")
+        for line in lines:
+            said = understood(line)
+            if "start" in said and isinstance(said["start"], str):
+                step, since = said["start"][:80], time.monotonic()
+            elif "done" in said:
+                done = True
+            elif "cell" in said:
+                found["cells"][str(said["cell"])[:20]] = str(said.get("error"))[:REASON] if said.get("error") else ""
+            elif "answer" in said:
+                found["answers"][str(said["answer"])[:80]] = said.get("is")
+    os.close(reader)
+    if worker is not None:
+        try:
+            os.kill(worker, signal.SIGKILL)
+            os.waitpid(worker, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+    return (None, None) if done else (step, why)
+
+
+def understood(line):
+    """A report, or an empty one if it is none: the student's code shares the pipe."""
+    try:
+        said = json.loads(line, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+class TimeIsOver(BaseException):
+    """Not an Exception, so that a bare ``except Exception`` in a submission does not swallow it."""
+
+
+def work(job, skip, pipe):
+    """The worker: limits, cells, calls. Everything below this line may be in the student's hands."""
+    limits = job["limits"]
+    for name, value in (
+        ("AS", limits["address"]),
+        ("DATA", limits["data"]),
+        ("CPU", limits["cpu"]),
+        ("FSIZE", limits["file"]),
+        ("NPROC", limits["processes"]),
+        ("NOFILE", 128),
+        ("CORE", 0),
+    ):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+    dumps, write, clock = json.dumps, os.write, limits["cell"]
+
+    def tell(**said):
+        data = dumps(said, allow_nan=False).encode() + b"\n"
+        if len(data) > LINE:
+            data = (
+                dumps({"answer": said.get("answer", ""), "is": {"error": "the answer is too large"}}).encode() + b"\n"
+            )
+        while data:
+            data = data[write(pipe, data) :]
+
+    def over(*_):
+        raise TimeIsOver
+
+    def timed(action):
+        signal.signal(signal.SIGALRM, over)
+        signal.setitimer(signal.ITIMER_REAL, clock)
+        try:
+            return action(), None
+        except TimeIsOver:
+            return None, f"it took longer than {clock:g} seconds"
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too
+            return None, f"{type(error).__name__}: {str(error)[:REASON]}"
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from icl_lab.exercises.values import decode, encode
+
+    shell = InteractiveShell.instance(colors="NoColor", history_load_length=0)
+    shell.history_manager.enabled = False
+    shell.showtraceback = shell.showsyntaxerror = lambda *_, **__: None
+    for number, source in enumerate(job["cells"]):
+        name = f"cell {number}"
+        if name in skip:
+            continue
+        tell(start=name)
+        ended, problem = timed(lambda source=source: shell.run_cell(source, store_history=False, silent=True))
+        if problem is None:
+            error = ended.error_before_exec or ended.error_in_exec
+            if isinstance(error, TimeIsOver):
+                problem = f"it took longer than {clock:g} seconds"
+            elif error is not None:
+                problem = f"{type(error).__name__}: {str(error)[:REASON]}"
+        tell(cell=number, error=problem)
+    names = shell.user_ns
+    for question in job["questions"]:
+        if question["name"] not in names:
+            tell(answer=question["id"], **{"is": {"missing": question["name"]}})
+            continue
+        answer = names[question["name"]]
+        if "probes" not in question:
+            value, problem = timed(lambda answer=answer: encode(answer))
+            tell(answer=question["id"], **{"is": {"error": problem} if problem else {"value": value}})
+            continue
+        for probe in question["probes"]:
+            name = f"{question['id']} {probe['name']}"
+            if name in skip:
+                continue
+            tell(start=name)
+            value, problem = timed(lambda f=answer, given=probe["inputs"]: encode(f(**decode(given))))
+            tell(answer=name, **{"is": {"error": problem} if problem else {"value": value}})
+    tell(done=True)
+
+
+if __name__ == "__main__":
+    main()

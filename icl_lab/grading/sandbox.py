@@ -1,0 +1,234 @@
+"""The sandbox: one bubblewrap per submission, bytes in, JSON out.
+
+No network, no home, a read-only system, namespaces of its own (user, process, network, and the rest), limits on address
+space, data, CPU, files, processes and wall time. Inside lie the interpreter, its libraries, and a reduced ``icl_lab``:
+function classes and `check`, no predictor, no score, no mechanism that would answer a question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from icl_lab.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+REDUCED = ("__init__.py", "errors.py", "functions", "exercises/__init__.py", "exercises/values.py", "exercises/checks")
+INSTALL = "apt install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)"
+LARGEST_ANSWER = 16 * 2**20  # bytes that are read from a sandbox
+ENVIRONMENT = {
+    "HOME": "/tmp",
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": "/course:/libraries",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "IPYTHONDIR": "/tmp/ipython",
+    "MPLBACKEND": "agg",
+    "MPLCONFIGDIR": "/tmp/matplotlib",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds of wall time for a cell or a call and for a notebook, CPU seconds; bytes of address space, of data, of
+    the largest file and of all files; processes and threads; bytes that all processes together may occupy."""
+
+    cell: float = 10.0
+    notebook: float = 120.0
+    cpu: int = 100
+    address: int = 4 * 2**30
+    data: int = 1200 * 2**20
+    file: int = 16 * 2**20
+    disk: int = 64 * 2**20
+    processes: int = 48
+    memory: int = 1200 * 2**20
+
+
+def available() -> str:
+    """The path of bubblewrap. Raises InputError with the line that installs it."""
+    path = shutil.which("bwrap")
+    if path is None:
+        raise InputError(
+            f"Grading needs bubblewrap, which keeps submissions from doing harm: {INSTALL}. "
+            "With --unsafe-no-sandbox their code runs as you, with your files."
+        )
+    return path
+
+
+@contextlib.contextmanager
+def course() -> Iterator[Path]:
+    """A folder with the reduced package, for the time of a grading."""
+    with tempfile.TemporaryDirectory(prefix="icl_grade_") as folder:
+        root = Path(folder)
+        os.chmod(root, 0o755)
+        for name in REDUCED:
+            source, target = PACKAGE / name, root / "icl_lab" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        shutil.copy(Path(__file__).with_name("inside.py"), root / "inside.py")
+        yield root
+
+
+def command(folder: Path, limits: Limits) -> list[str]:
+    """The command line of one sandbox."""
+    prefix, libraries = Path(sys.base_prefix), Path(sysconfig.get_paths()["purelib"])
+    root = os.geteuid() == 0
+    options = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
+    # root mounts what nobody could not reach, and `inside` leaves root for good before any of the student's code runs
+    options += (
+        ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else ["--disable-userns"]
+    )
+    if root:
+        options.remove("--unshare-all")
+        options[:0] = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    for name, value in ENVIRONMENT.items():
+        options += ["--setenv", name, value]
+    options += ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "lib", "lib64", "sbin"):
+        path = Path("/", name)
+        if path.is_symlink():
+            options += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            options += ["--ro-bind", str(path), str(path)]
+    options += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    if not prefix.is_relative_to("/usr"):
+        for parent in reversed(prefix.parents[:-1]):
+            options += ["--perms", "0755", "--dir", str(parent)]
+        options += ["--ro-bind", str(prefix), str(prefix)]
+    options += ["--perms", "0755", "--dir", "/libraries", "--ro-bind", str(libraries), "/libraries"]
+    options += ["--ro-bind", str(folder), "/course", "--proc", "/proc", "--dev", "/dev"]
+    options += ["--size", str(limits.disk // 4), "--perms", "1777", "--tmpfs", "/dev/shm"]
+    options += [
+        "--size",
+        str(limits.disk),
+        "--perms",
+        "1777",
+        "--tmpfs",
+        "/tmp",
+        "--chdir",
+        "/tmp",
+        "--remount-ro",
+        "/",
+    ]
+    executable = prefix / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return [available(), *options, "--", str(executable), "-B", "-s", "/course/inside.py"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a sandbox: the JSON text, or why there is none; seconds; the most bytes that it occupied."""
+
+    text: bytes
+    problem: str
+    seconds: float
+    memory: int = 0
+
+
+def run(job: Mapping[str, Any], folder: Path, limits: Limits | None = None) -> Outcome:
+    """Run one job (cells and questions) in a sandbox of its own and wait until nothing of it is left."""
+    limits = limits or Limits()
+    data = json.dumps({**job, "limits": asdict(limits)}).encode()
+    return execute(command(folder, limits), data, limits)
+
+
+def execute(line: list[str], data: bytes, limits: Limits, **options: Any) -> Outcome:
+    """A process that reads ``data`` and writes JSON, under the wall limit, the memory limit and the size limit."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options
+    )
+    watcher = _Watcher(process, limits)
+    watcher.start()
+    pieces, size, errors = [], 0, b""
+    try:
+        threading.Thread(target=_feed, args=(process, data), daemon=True).start()
+        while piece := process.stdout.read(65536):
+            size += len(piece)
+            if size > LARGEST_ANSWER:
+                watcher.end("its answers are too large")
+                break
+            pieces.append(piece)
+        errors = process.stderr.read(2000)
+    finally:
+        watcher.finish()
+    problem = watcher.problem
+    if not problem and not pieces:
+        problem = "the sandbox ended without an answer" + (
+            f" ({errors.decode(errors='replace').strip()[:200]})" if errors else ""
+        )
+    return Outcome(b"".join(pieces), problem, time.monotonic() - started, watcher.most)
+
+
+def _feed(process: subprocess.Popen, data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError, OSError, ValueError):
+        process.stdin.write(data)
+        process.stdin.close()
+
+
+class _Watcher(threading.Thread):
+    """Ends a sandbox that takes too long or too much memory, and everything that it started."""
+
+    def __init__(self, process: subprocess.Popen, limits: Limits) -> None:
+        super().__init__(daemon=True)
+        self.process, self.limits = process, limits
+        self.problem, self.most, self.over = "", 0, threading.Event()
+
+    def run(self) -> None:
+        deadline = time.monotonic() + self.limits.notebook + 15
+        while not self.over.wait(0.25):
+            self.most = max(self.most, occupied(self.process.pid))
+            if self.most > self.limits.memory:
+                self.end("it took more memory than allowed")
+            elif time.monotonic() > deadline:
+                self.end("it took longer than the notebook may take")
+
+    def end(self, problem: str) -> None:
+        self.problem = self.problem or problem
+        self.kill()
+
+    def kill(self) -> None:
+        """bubblewrap is the first process of the namespace's tree: with it everything inside ends."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def finish(self) -> None:
+        self.over.set()
+        self.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(OSError, BrokenPipeError):
+                stream.close()
+
+
+def occupied(pid: int) -> int:
+    """Bytes of memory of a process and all that descend from it, shared pages counted once each process (Linux)."""
+    page, total, waiting = os.sysconf("SC_PAGE_SIZE"), 0, [pid]
+    while waiting:
+        one = waiting.pop()
+        try:
+            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
+        except (OSError, ValueError, IndexError):
+            continue
+    return total
