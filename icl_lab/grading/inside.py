@@ -30,7 +30,7 @@ def main():
     out = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.set_inheritable(out, False)
-    report = supervise(job)
+    report = supervise(job, out)
     data = json.dumps(report, allow_nan=False).encode()
     while data:
         data = data[os.write(out, data) :]
@@ -45,7 +45,7 @@ def drop_root():
     ctypes.CDLL(None, use_errno=True).unshare(0x10000000)  # CLONE_NEWUSER
 
 
-def supervise(job):
+def supervise(job, out):
     """Run workers until every step is done, skipped, or the notebook's time is over."""
     import IPython.core.interactiveshell  # noqa: F401  imported once, before the fork
     import numpy  # noqa: F401
@@ -54,7 +54,7 @@ def supervise(job):
     found = {"cells": {}, "answers": {}, "ended": []}
     skip = set()
     for _ in range(RERUNS + 1):
-        at, why = watch(job, skip, found, deadline)
+        at, why = watch(job, skip, found, deadline, out)
         if why is None:
             break
         found["ended"].append([at, why])
@@ -64,12 +64,13 @@ def supervise(job):
     return found
 
 
-def watch(job, skip, found, deadline):
+def watch(job, skip, found, deadline, out):
     """One worker: (the step that it ended in, why), or (None, None) when it came to its end."""
     reader, writer = os.pipe()
     worker = os.fork()
     if worker == 0:
         os.close(reader)
+        os.close(out)  # the way out is the supervisor's alone
         work(job, skip, writer)
         os._exit(0)
     os.close(writer)

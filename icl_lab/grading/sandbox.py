@@ -207,17 +207,38 @@ class _Watcher(threading.Thread):
         self.kill()
 
     def kill(self) -> None:
-        """bubblewrap is the first process of the namespace's tree: with it everything inside ends."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """The first process of the namespace goes, and with it everything inside; bubblewrap, its parent, reaps it."""
+        for pid in children(self.process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def finish(self) -> None:
+        """Returns when nothing of the sandbox is left."""
         self.over.set()
-        self.kill()
+        if not self.process.stdout.closed:
+            self.process.stdout.close()
+        for last in (False, True):
+            try:
+                self.process.wait(2)
+                break
+            except subprocess.TimeoutExpired:
+                self.kill()
+                if last:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+        for stream in (self.process.stdin, self.process.stderr):
             with contextlib.suppress(OSError, BrokenPipeError):
                 stream.close()
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process started (Linux)."""
+    found = []
+    with contextlib.suppress(OSError, ValueError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 def occupied(pid: int) -> int:
@@ -227,8 +248,7 @@ def occupied(pid: int) -> int:
         one = waiting.pop()
         try:
             total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
-            for thread in Path(f"/proc/{one}/task").iterdir():
-                waiting += map(int, (thread / "children").read_text().split())
+            waiting += children(one)
         except (OSError, ValueError, IndexError):
             continue
     return total
