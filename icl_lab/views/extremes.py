@@ -19,7 +19,7 @@ from icl_lab.predictors import LineBayes, SinusoidBayes
 from icl_lab.views.combination import PROMPTS, drawn, predicted_curve
 
 MODELS = ("small/line_sine", "small/sine")
-POINTS_DRAWN = 161  # fine enough for 8 periods
+POINTS_DRAWN = 121  # fine enough for 8 periods
 OF_SINUSOIDS = (*MODELS, "Bayes, sinusoid")
 
 __all__ = ["MODELS", "OF_SINUSOIDS", "PROMPTS", "draw", "learners", "view"]
