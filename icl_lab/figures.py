@@ -81,7 +81,7 @@ STYLES: dict[str, Style] = {
     "greedy tree": Style(ORANGE, "--", ">"),
     "gradient boosting": Style(PURPLE, "--", "*"),
     "two-layer network": Style(GREEN, "--", "X"),
-    "best linear": Style(BLUE, ":", "d"),
+    "best linear": Style(GREEN, ":", "d"),
     "transformer": Style(GREEN, "-", "o"),
     "dense": Style(BLUE, "-", "v"),
     "sparse2": Style(ORANGE, "-", "^"),
