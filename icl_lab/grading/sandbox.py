@@ -85,7 +85,8 @@ def course() -> Iterator[Path]:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target)
-        shutil.copy(Path(__file__).with_name("inside.py"), root / "inside.py")
+        for name in ("inside.py", "confine.py"):
+            shutil.copy(Path(__file__).with_name(name), root / name)
         yield root
 
 
