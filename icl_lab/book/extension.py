@@ -103,7 +103,8 @@ def run_chapters(app: Sphinx) -> None:
         except InputError as error:
             bad.append(str(error))
         else:
-            app.icl_lab_chapters[app.project.path2doc(str(path))] = chapter
+            if chapter.runs:  # an exercise is shown as its reader gets it, unsolved
+                app.icl_lab_chapters[app.project.path2doc(str(path))] = chapter
     if bad:
         stop(bad)
     run_stale(app, list(app.icl_lab_chapters.values()), wanted, jobs)

@@ -7,7 +7,8 @@ What a chapter declares about itself stands in its notebook metadata::
     "icl_lab": {"fast": {"n_prompts": 64}, "timeout": 600}
 
 ``fast`` holds the small values that the fast profile injects after the ``parameters`` cell; ``timeout`` is the
-longest time, in seconds, that the whole chapter may take when the book is built.
+longest time, in seconds, that the whole chapter may take when the book is built; ``"run": false`` shows the notebook
+without running it (exercises, which are not solved yet).
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ class Chapter:
     parameters: dict
     cells: int
     timeout: float
+    runs: bool
     key: dict = field(repr=False)
 
     @property
@@ -77,9 +78,10 @@ def load(path: Path, root: Path, profile: str) -> Chapter:
     values = notebooks.fast_values(notebook, path.name) if profile == "fast" else {}
     timeout = notebooks.settings(notebook).get("timeout", TIMEOUT)
     positive(f"{path.name}: icl_lab.timeout", timeout)
+    runs = notebooks.settings(notebook).get("run", True)
     entry = cache.Entry(root / ".book" / profile, path.stem)
     key = cache.asked(source, values)
-    return Chapter(path, profile, entry, source, values, len(notebook.cells), timeout, key)
+    return Chapter(path, profile, entry, source, values, len(notebook.cells), timeout, runs, key)
 
 
 def select(paths: Sequence[Path], only: Sequence[str]) -> list[Path]:

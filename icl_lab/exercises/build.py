@@ -49,7 +49,8 @@ def notebook(exercise: Exercise, solved: bool = False) -> dict[str, Any]:
             tried = f'check("{cell.kind}", {exercise.questions[cell.kind].name})'
             cells.append(_cell(f"check-{index}", "code", tried, []))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    metadata = {"kernelspec": kernel, "icl_lab": {"run": False}}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 def _cell(id: str, kind: str, text: str, tags: Sequence[str]) -> dict[str, Any]:
@@ -112,6 +113,27 @@ def manifest(exercises: Sequence[Exercise], before: dict[str, Any] | None = None
     return entries
 
 
+INDEX = """\
+# Exercises
+
+One notebook a chapter, made by `icl-lab exercises build`; do not edit. Open one in Colab (the rocket at the top of its page) or in Jupyter, and work in the cells that are marked. `check("07.2", f)` tries an answer at once, on cases of its own, and says what is wrong with it, but not the answer. The course's grader calls your functions on other inputs, drawn for you alone. What a person must read is marked by hand.
+
+| Exercise | Questions | Points | Minutes |
+|:--|--:|--:|--:|
+"""
+
+
+def index(exercises: Sequence[Exercise]) -> str:
+    """The page that lists them."""
+    lines = []
+    for exercise in exercises:
+        title = exercise.cells[0].text.split("\n")[0].removeprefix("# Exercises to ").strip()
+        minutes = sum(question.minutes for question in exercise.questions.values())
+        link = f"[{title[:1].upper() + title[1:]}]({exercise.number}_{exercise.slug}.ipynb)"
+        lines.append(f"| {link} | {len(exercise.questions)} | {exercise.points:g} | {minutes} |\n")
+    return INDEX + "".join(lines)
+
+
 def dumps(value: Any) -> str:
     """JSON as it lies in the repository."""
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
@@ -129,6 +151,7 @@ def written(folder: Path = SOURCES) -> dict[Path, str]:
         files[STUDENT / name] = dumps(notebook(exercise))
         files[TEACHER / name] = dumps(notebook(exercise, solved=True))
         files[CHECKS / f"{exercise.number}.json"] = dumps(checks(exercise))
+    files[STUDENT / "index.md"] = index(found)
     files[MANIFEST] = dumps(manifest(found, before))
     return files
 

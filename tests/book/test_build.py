@@ -134,3 +134,15 @@ def test_progress_bars_show_their_last_state_only() -> None:
     assert ready["cells"][0]["outputs"] == [{"output_type": "stream", "name": "stderr", "text": "100%|\nended\n"}]
     assert ready["metadata"] == {}
     assert ready["cells"][0]["metadata"] == {}
+
+
+def test_a_notebook_that_is_not_to_run_is_shown_as_it_is(mini: Miniature) -> None:
+    mini.chapter("03_three", ["# Three", "n = 1 # parameters", "raise NotImplementedError('your code')"], run=False)
+    mini.write("_toc.yml", (mini.root / "_toc.yml").read_text() + "      - file: chapters/03_three\n")
+    built = mini.build(profile="fast", strict=True, only="01,03")
+    assert built.status == 0, built.text
+    assert built.ran == ["01_one"]
+    page = mini.page("03_three")
+    assert "NotImplementedError" in page
+    assert "was left out of this build" not in page
+    assert "ICL_LAB_SOURCE" not in page
