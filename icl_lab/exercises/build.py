@@ -116,7 +116,10 @@ def manifest(exercises: Sequence[Exercise], before: dict[str, Any] | None = None
 INDEX = """\
 # Exercises
 
-One notebook a chapter, made by `icl-lab exercises build`; do not edit. Open one in Colab (the rocket at the top of its page) or in Jupyter, and work in the cells that are marked. `check("07.2", f)` tries an answer at once, on cases of its own, and says what is wrong with it, but not the answer. The course's grader calls your functions on other inputs, drawn for you alone. What a person must read is marked by hand.
+One notebook a chapter, made by `icl-lab exercises build`; do not edit. Open one in Colab (the rocket at the top of its
+page) or in Jupyter, and work in the cells that are marked. `check("07.2", f)` tries an answer at once, on cases of its
+own, and says what is wrong with it, but not the answer. The course's grader calls your functions on other inputs, drawn
+for you alone. What a person must read is marked by hand.
 
 | Exercise | Questions | Points | Minutes |
 |:--|--:|--:|--:|
