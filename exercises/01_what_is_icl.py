@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises to chapter 1: what is in-context learning?
 #
-# Five questions, about an hour and a half, 15 points. They need [chapter
+# Five questions, about an hour and forty minutes, 16 points. They need [chapter
 # 1](https://github.com/icl-measured/icl-measured/blob/main/chapters/01_what_is_icl.ipynb), numpy and Bayes'
 # rule, and no language model but in the last one.
 #
@@ -323,9 +323,9 @@ report_5 = """
 Prediction: with the query among the demonstrations under a wrong label, the mapping model copies that label and falls
 below a guess. The recognition model stays, since it reads the task from the label words and not the mapping. Measured
 on 200 questions with eight demonstrations, the same questions with and without the change, and paired intervals: see
-the numbers above. Recognition stays, as predicted. Mapping gets worse, but much less than predicted: the other
-demonstrations of the kind outvote the wrong one even though it is about the very same word. The result does not show
-how the model weighs them, nor what another training would do: there is one training of each.
+the numbers above. Recognition stays, as predicted. Mapping gets worse, but much less than predicted: it stays far
+above a guess, as if the other demonstrations of the kind outvoted the wrong one. The result does not show that they
+do, nor what another training would do: there is one training of each.
 ### END SOLUTION
 """
 
