@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises to chapter 2: scoring functions
 #
-# Five questions, about an hour and forty minutes, 16 points. They need [chapter
+# Five questions, about an hour and three quarters, 16 points. They need [chapter
 # 2](https://github.com/icl-measured/icl-measured/blob/main/chapters/02_scoring_functions.ipynb), numpy and
 # log-probabilities, and no language model but in the last one.
 #
