@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises to chapter 6: strengths and limits
 #
-# Five questions, about an hour and forty minutes, 16 points. They need [chapter
+# Five questions, about an hour and three quarters, 15 points. They need [chapter
 # 6](https://github.com/icl-measured/icl-measured/blob/main/chapters/06_strengths_and_limits.ipynb) and numpy,
 # and no language model but in the last one.
 #
@@ -49,7 +49,7 @@ answer_1 = "b"
 answer_1 = "c"
 
 # %% [markdown]
-# ## 06.2 What the order does (compute, 20 minutes, 4 points)
+# ## 06.2 What the order does (compute, 20 minutes, 3 points)
 #
 # `right` has shape (orders, questions): 1 where a model is right after the demonstrations in that order, else
 # 0. Every question has two candidates. Return a dictionary with three numbers:
@@ -61,7 +61,7 @@ answer_1 = "c"
 #   halves, one of the two answers is drawn by lot, so count one half.
 
 
-# %% question 06.2 kind=function name=order_spread points=4 minutes=20 tolerance=1e-9
+# %% question 06.2 kind=function name=order_spread points=3 minutes=20 tolerance=1e-9
 def order_spread(right):
     ### BEGIN SOLUTION
     right = np.asarray(right, dtype=float)
