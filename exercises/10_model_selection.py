@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises to chapter 10: model selection
 #
-# Five questions, about two hours and a half, 17 points. They need [chapter
+# Five questions, about two hours, 16 points. They need [chapter
 # 10](https://github.com/icl-measured/icl-measured/blob/main/chapters/10_model_selection.ipynb), numpy and a
 # little probability, and no trained model but in the last one.
 #
@@ -356,7 +356,7 @@ def selection(mixture, right, wrong, f, second_moment):
 
 
 # %% [markdown]
-# ## 10.5 A prompt that changes its mind (investigate, 50 minutes, 4 points, marked by hand)
+# ## 10.5 A prompt that changes its mind (investigate, 40 minutes, 3 points, marked by hand)
 #
 # `checkpoints.load("small/line_sine")` chooses between lines and sinusoids. Give it prompts that no training
 # drew: the first $j$ examples come from a line, all later ones and the query from a sinusoid (`Line` and
@@ -365,7 +365,7 @@ def selection(mixture, right, wrong, f, second_moment):
 # first what you expect of the model, and of `MixtureBayes`, for which such a prompt is impossible. Use at
 # least 200 prompts. Five to ten sentences with your numbers; the code may stand in cells of its own.
 
-# %% question 10.5 kind=text name=report_5 points=4 minutes=50
+# %% question 10.5 kind=text name=report_5 points=3 minutes=40
 report_5 = """
 ### BEGIN SOLUTION
 Prediction: the exact mixture calls a line impossible from the first example that leaves it, and then fits a sinusoid
@@ -379,6 +379,6 @@ another training, and whether the model weighs examples by their place or by the
 
 # %% rubric 10.5
 # 1 point: expectations with reasons for the model and for the exact mixture, written before the measurement.
-# 1 point: the right comparison: as many examples of the same sinusoid, without the line; 200 prompts or more.
-# 1 point: paired differences or errors with intervals, over several numbers of examples.
+# 1 point: the right comparison: as many examples of the same sinusoid without the line, at several numbers of them, on
+# 200 prompts or more; paired differences or errors with intervals.
 # 1 point: what is not shown (one model, one training, one order of the two, no mechanism).
