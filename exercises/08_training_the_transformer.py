@@ -279,7 +279,7 @@ def _gradient(rng, rows, columns, size, rounds):
 
 def case_two_directions(rng):
     """two directions of different strength come closer to each other"""
-    return {"G": np.array([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]]), "rounds": 1, "coefficients": [3.4445, -4.775, 2.0315]}
+    return {"G": np.array([[1.0, 0.0, 0.0], [0.0, 4.0, 0.0]]), "rounds": 1, "coefficients": [3.4445, -4.775, 2.0315]}
 
 
 def case_other_coefficients(rng):
