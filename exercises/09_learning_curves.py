@@ -167,7 +167,7 @@ def _errors(rng, prompts, resamples, apart):
 
 
 def case_two_prompts(rng):
-    """three numbers: a mean, and two ends that are as far apart as the two differences"""
+    """three numbers: a mean, and two ends that lie between the differences of the two prompts"""
     draws = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
     return {"first": np.array([3.0, 5.0]), "second": np.array([1.0, 4.0]), "draws": draws}
 
