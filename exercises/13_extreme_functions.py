@@ -185,8 +185,8 @@ def case_fast(rng):
 
 
 def probe_common(rng):
-    """a sinusoid of a common frequency, on (-5, 5)"""
-    return {**_amplitudes(rng), "w": float(rng.uniform(0.45, 0.75)), "h": 5.0}
+    """sine and cosine, of a frequency near one half, on (-5, 5)"""
+    return {**_amplitudes(rng), "w": float(rng.uniform(0.45, 0.54)), "h": 5.0}
 
 
 def probe_slow_sine(rng):
@@ -201,7 +201,7 @@ def probe_slow_cosine(rng):
 
 def probe_interval(rng):
     """another interval than that of the chapter"""
-    return {**_amplitudes(rng), "w": float(rng.uniform(1.2, 1.6)), "h": float(rng.uniform(1.2, 2.0))}
+    return {**_amplitudes(rng), "w": float(rng.uniform(1.2, 1.6)), "h": float(rng.uniform(1.2, 1.7))}
 
 
 # %% wrong 13.3 loses=probe_common,probe_slow_sine,probe_slow_cosine,probe_interval: a line through the origin
