@@ -93,17 +93,17 @@ def course() -> Iterator[Path]:
 def command(folder: Path, limits: Limits) -> list[str]:
     """The command line of one sandbox."""
     prefix, libraries = Path(sys.base_prefix), Path(sysconfig.get_paths()["purelib"])
-    root = os.geteuid() == 0
-    options = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
-    # root mounts what nobody could not reach, and `inside` leaves root for good before any of the student's code runs
-    options += (
-        ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else ["--disable-userns"]
-    )
-    if root:
-        options.remove("--unshare-all")
-        options[:0] = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    options = ["--die-with-parent", "--new-session", "--clearenv"]
+    if os.geteuid() == 0:
+        # root mounts what nobody could not reach, and `inside` leaves root for good before any of the student's code
+        options += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        options += ["--unshare-all", "--unshare-user", "--disable-userns"]
+    options += ["--hostname", "sandbox"]
     for name, value in ENVIRONMENT.items():
         options += ["--setenv", name, value]
+    options += ["--size", str(limits.disk), "--perms", "1777", "--tmpfs", "/tmp"]
     options += ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "lib", "lib64", "sbin"):
         path = Path("/", name)
@@ -117,22 +117,31 @@ def command(folder: Path, limits: Limits) -> list[str]:
             options += ["--perms", "0755", "--dir", str(parent)]
         options += ["--ro-bind", str(prefix), str(prefix)]
     options += ["--perms", "0755", "--dir", "/libraries", "--ro-bind", str(libraries), "/libraries"]
+    for path in hidden({Path("/usr"): Path("/usr"), prefix: prefix, libraries: Path("/libraries")}):
+        options += ["--size", "4096", "--perms", "0555", "--tmpfs", str(path)]
     options += ["--ro-bind", str(folder), "/course", "--proc", "/proc", "--dev", "/dev"]
+    options += ["--dev-bind", "/dev/null", "/dev/zero"]  # mapped, it is memory that no process shows
     options += ["--size", str(limits.disk // 4), "--perms", "1777", "--tmpfs", "/dev/shm"]
-    options += [
-        "--size",
-        str(limits.disk),
-        "--perms",
-        "1777",
-        "--tmpfs",
-        "/tmp",
-        "--chdir",
-        "/tmp",
-        "--remount-ro",
-        "/",
-    ]
+    options += ["--chdir", "/tmp", "--remount-ro", "/"]
     executable = prefix / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     return [available(), *options, "--", str(executable), "-B", "-s", "/course/inside.py"]
+
+
+def hidden(bound: Mapping[Path, Path], package: Path = PACKAGE) -> list[Path]:
+    """Where the whole package, or the clone with its solutions, would show inside: source -> target of what is bound."""
+    private = package.parent if (package.parent / "pyproject.toml").is_file() else package
+    places = {target / private.relative_to(source) for source, target in bound.items() if private.is_relative_to(source)}
+    return sorted(places)
+
+
+def tried(folder: Path) -> None:
+    """Run an empty job: no submission may lose its marks to a machine on which bubblewrap does not work.
+
+    Raises InputError with what it says.
+    """
+    ended = run({"cells": [], "questions": []}, folder)
+    if not ended.text:
+        raise InputError(f"Bubblewrap does not work on this machine: {ended.problem}.")
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,7 @@ def execute(line: list[str], data: bytes, limits: Limits, **options: Any) -> Out
         line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options
     )
     watcher = _Watcher(process, limits)
+    _RUNNING.add(watcher)
     watcher.start()
     pieces, size, errors = [], 0, b""
     try:
@@ -172,12 +182,19 @@ def execute(line: list[str], data: bytes, limits: Limits, **options: Any) -> Out
         errors = process.stderr.read(2000)
     finally:
         watcher.finish()
+        _RUNNING.discard(watcher)
     problem = watcher.problem
     if not problem and not pieces:
         problem = "the sandbox ended without an answer" + (
             f" ({errors.decode(errors='replace').strip()[:200]})" if errors else ""
         )
     return Outcome(b"".join(pieces), problem, time.monotonic() - started, watcher.most)
+
+
+def end_all() -> None:
+    """End every sandbox of this process: whoever grades was interrupted."""
+    for watcher in list(_RUNNING):
+        watcher.end("it was interrupted")
 
 
 def _feed(process: subprocess.Popen, data: bytes) -> None:
@@ -231,6 +248,9 @@ class _Watcher(threading.Thread):
         for stream in (self.process.stdin, self.process.stderr):
             with contextlib.suppress(OSError, BrokenPipeError):
                 stream.close()
+
+
+_RUNNING: set[_Watcher] = set()
 
 
 def children(pid: int) -> list[int]:
