@@ -80,21 +80,36 @@ class LM:
         """The text's tokens, without special ones."""
         return self.tokenizer.encode(text, add_special_tokens=False)
 
+    def encode_all(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """The tokens of each text, without special ones: many texts at once take a fraction of the time."""
+        different = list(dict.fromkeys(texts))
+        if not different:
+            return {}
+        return dict(zip(different, self.tokenizer(different, add_special_tokens=False).input_ids, strict=True))
+
     def encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokens of the context and of the continuation.
+        """Tokens of the context and of the continuation; see `encode_pairs`."""
+        return self.encode_pairs([(context, continuation)])[0]
+
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """Tokens of the context and of the continuation, for each pair.
 
         As in the harness, spaces at the end of the context count as the beginning of the continuation (byte-level
         tokenizers join a space to the word after it), and the two are cut out of the tokens of the whole text.
         If a token spans the boundary (context "un", continuation "do"), that cut would score the wrong characters
         or none; then the two parts are encoded on their own.
         """
-        spaces = len(context) - len(context.rstrip())
-        if spaces:
-            context, continuation = context[:-spaces], context[-spaces:] + continuation
-        head, whole = self.encode(context), self.encode(context + continuation)
-        if whole[: len(head)] == head and len(whole) > len(head):
-            return head, whole[len(head) :]
-        return head, self.encode(continuation)
+        moved = []
+        for context, continuation in pairs:
+            kept = context.rstrip()
+            moved.append((kept, context[len(kept) :] + continuation))
+        ids = self.encode_all(text for context, rest in moved for text in (context, context + rest))
+        cut = []
+        for context, rest in moved:
+            head, whole = ids[context], ids[context + rest]
+            fits = whole[: len(head)] == head and len(whole) > len(head)
+            cut.append((head, whole[len(head) :] if fits else self.encode(rest)))
+        return cut
 
     def token_logprobs(self, pairs: Sequence[tuple[str, str]]) -> list[TokenScores]:
         """Score every token of context + continuation, for each (context, continuation).
@@ -104,8 +119,7 @@ class LM:
         Raises InputError for a continuation without tokens or longer than the model can hold.
         """
         rows = []
-        for context, continuation in pairs:
-            head, tail = self.encode_pair(context, continuation)
+        for (_, continuation), (head, tail) in zip(pairs, self.encode_pairs(pairs), strict=True):
             if not tail:
                 raise InputError(f"The continuation {continuation!r} has no tokens, so there is nothing to score.")
             if len(tail) > self.max_length:

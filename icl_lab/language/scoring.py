@@ -109,8 +109,9 @@ def score_texts(
     """
     prompts, lists = listed(prompt, labels)
     pairs, owners = [], []
-    for one, candidates in zip(prompts, lists, strict=True):
+    for candidates in dict.fromkeys(c if isinstance(c, str) else tuple(c) for c in lists):
         _check(lm, candidates)
+    for one, candidates in zip(prompts, lists, strict=True):
         pairs += [request(one, label) for label in candidates]
         owners += candidates
     tokens = lm.token_logprobs(pairs)
@@ -140,8 +141,9 @@ def _check(lm: LM, candidates: Sequence[str]) -> None:
     if isinstance(candidates, str) or not len(candidates):
         raise InputError(f"The candidates must be a list with at least one label, got {candidates!r}.")
     seen: dict[tuple[int, ...], str] = {}
+    encoded = lm.encode_all(candidates)
     for label in candidates:
-        ids = tuple(lm.encode(label))
+        ids = tuple(encoded[label])
         if not ids:
             raise InputError(f"The label {label!r} tokenizes to nothing; a candidate needs at least one token.")
         if lm.tokenizer.unk_token_id in ids and lm.tokenizer.unk_token_id is not None:
