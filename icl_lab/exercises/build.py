@@ -31,7 +31,7 @@ HINTS = {
     "choice": "it is one of the letters; whether it is the right one is for the grader to say",
     "text": "there is a text; a person will read it",
 }
-PRIVATE = ("exercises",)  # what `publish` leaves out
+PRIVATE = ("exercises/", "tests/exercises/", "tests/grading/")  # what `publish` leaves out: these hold answers
 
 
 def notebook(exercise: Exercise, solved: bool = False) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def build(folder: Path = SOURCES) -> list[Path]:
 
 
 def publish(out: str | Path, root: Path = ROOT) -> Path:
-    """Write a public tree: what git tracks, without the sources, solutions and probes.
+    """Write a public tree: what git tracks, without the sources, solutions and probes, and the tests that hold some.
 
     Raises InputError for a folder that is not empty, and outside a git clone.
     """
@@ -184,7 +184,7 @@ def publish(out: str | Path, root: Path = ROOT) -> Path:
     if listed.returncode:
         raise InputError(f"{root} is not a git clone, so what is public is not known.")
     for name in filter(None, listed.stdout.split("\0")):
-        if name.split("/")[0] in PRIVATE or not (root / name).is_file():
+        if name.startswith(PRIVATE) or not (root / name).is_file():
             continue
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, out / name)

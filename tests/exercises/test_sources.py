@@ -167,11 +167,17 @@ def test_bad_names_and_empty_folders(tmp_path):
 
 def test_the_public_tree_has_no_sources_and_everything_else(tmp_path):
     clone = tmp_path / "clone"
-    for name in ("exercises/07_x.py", "exercises/manifest.json", "icl_lab/a.py", "chapters/exercises/07_x.ipynb"):
+    for name in (
+        "exercises/07_x.py",
+        "tests/exercises/test_a.py",
+        "tests/grading/test_b.py",
+        "icl_lab/a.py",
+        "chapters/exercises/07_x.ipynb",
+    ):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).write_text(name)
     (clone / "untracked.txt").write_text("mine")
-    for command in (["init", "-q"], ["add", "exercises", "icl_lab", "chapters"]):
+    for command in (["init", "-q"], ["add", "exercises", "icl_lab", "chapters", "tests"]):
         subprocess.run(["git", "-C", str(clone), *command], check=True)
     out = build.publish(tmp_path / "public", clone)
     assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == [
