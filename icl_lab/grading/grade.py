@@ -6,14 +6,11 @@ the place of the threads here. Every result is on disk as soon as it is there; `
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
-import shutil
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,38 +20,11 @@ from tqdm import tqdm
 from icl_lab.errors import InputError, positive, unknown
 from icl_lab.exercises.build import MANIFEST, SOURCES
 from icl_lab.exercises.source import Exercise, read, sources
-from icl_lab.grading import judge, sandbox, similarity, submissions, unsafe
+from icl_lab.grading import judge, sandbox, similarity, store, submissions, unsafe
+from icl_lab.grading.store import Graded
 from icl_lab.grading.submissions import Submission
 
-DONE = "state"
 SECRET = "course-secret"  # beside the sources, ignored by git
-
-
-@dataclass
-class Graded:
-    """One student's result, as it lies on disk."""
-
-    student: str
-    file: str = ""
-    problem: str = ""
-    notes: list[str] = field(default_factory=list)
-    questions: dict[str, Any] = field(default_factory=dict)
-    cells: dict[str, str] = field(default_factory=dict)
-    ended: list[list[str]] = field(default_factory=list)
-    code: str = ""
-    seconds: float = 0.0
-    memory: int = 0
-
-    @property
-    def points(self) -> float:
-        return round(sum(question["points"] for question in self.questions.values()), 4)
-
-    @property
-    def waits(self) -> bool:
-        """Is there something that a person must mark?"""
-        return any(
-            question["by hand"] and question.get("text", "").strip(" .\n") for question in self.questions.values()
-        )
 
 
 def find(number: str, folder: Path = SOURCES) -> Exercise:
@@ -65,15 +35,24 @@ def find(number: str, folder: Path = SOURCES) -> Exercise:
     return read(known[number])
 
 
-def course_secret(path: Path) -> bytes:
-    """The course's secret: made once, kept beside the sources; whoever has it knows every student's inputs."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+def course_secret(path: str | Path | None, folder: Path = SOURCES) -> bytes:
+    """The course's secret: whoever has it knows every student's inputs.
+
+    The one beside the sources is made when it is missing. Raises InputError for another that is not there, and
+    for one that holds too little.
+    """
+    chosen = Path(path) if path else folder / SECRET
+    if not chosen.exists():
+        if path:
+            raise InputError(f"There is no secret in {chosen}: make one with `openssl rand -hex 32 > {chosen}`.")
+        with open(os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(32) + "\n")
-    secret = path.read_text(encoding="utf-8").strip()
+    try:
+        secret = chosen.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The secret in {chosen} cannot be read: {error}.") from None
     if len(secret) < 16:
-        raise InputError(f"The secret in {path} is too short: 16 characters or more are needed.")
+        raise InputError(f"The secret in {chosen} is too short: 16 characters or more are needed.")
     return secret.encode()
 
 
@@ -96,9 +75,10 @@ def grade(
 ) -> list[Graded]:
     """Grade all submissions in ``path`` (folder or zip) and write grades, feedback and reports into ``out``.
 
-    ``verbose``: the one student to grade, and to say everything about. ``executor``: who runs the jobs; its workers
-    call `run_one`, which needs bubblewrap where they are. Raises InputError for an unknown exercise, no submissions, a
-    folder ``out`` that is not empty (unless ``resume`` or ``force``), an unknown student, and without bubblewrap.
+    ``verbose``: one student, who is graded anew, while ``out`` stays as it is. ``executor``: who runs the jobs; its
+    workers call `run_one`, which needs bubblewrap where they are. Raises InputError for an unknown exercise, no
+    submissions, a folder ``out`` that is not empty (unless ``resume`` or ``force``), an unknown student, and where
+    bubblewrap is missing or does not work.
     """
     from icl_lab.grading import outputs
 
@@ -107,56 +87,74 @@ def grade(
     if not unsafe_no_sandbox:
         sandbox.available()
     found = submissions.collect(path, roster)
+    key = course_secret(secret, folder)
     if verbose is not None:
         found = [one for one in found if one.student == verbose] or _no_student(verbose, found)
-    out = ready(Path(out), resume, force)
-    key = course_secret(Path(secret) if secret else folder / SECRET)
-    versions = known_versions(exercise)
-    reference = exercise.reference()
-    results = {one.student: old for one in found if (old := stored(out, exercise, one))}
-    waiting = [one for one in found if one.student not in results]
+    else:
+        out = store.ready(Path(out), exercise, resume, force)
+    versions, reference, stamp = known_versions(exercise), exercise.reference(), store.stamp(exercise, key)
+    marks = {one.student: store.mark_of(stamp, one) for one in found}
+    results = {} if verbose else _known(Path(out), marks)
+
+    def finish(one: Submission, made: Graded) -> None:
+        results[one.student] = made if verbose else store.save(Path(out), marks[one.student], made)
+
     with sandbox.course() as course:
+        if not unsafe_no_sandbox:
+            sandbox.tried(course)
         work = partial(run_one, course=str(course), limits=limits, unsafe_no_sandbox=unsafe_no_sandbox)
-        with ThreadPoolExecutor(jobs) if executor is None else _given(executor) as pool:
-            futures = {}
-            for one in waiting:
-                cells = [] if one.problem else submissions.parse(one, exercise.number, versions)
-                if one.problem:
-                    results[one.student] = finish(out, exercise, one, _nothing(exercise, one))
-                    continue
-                job = judge.job_of(exercise, cells, key, one.student)
-                futures[pool.submit(work, json.dumps(job).encode())] = one, cells
-            for future in tqdm(as_completed(futures), total=len(futures), disable=not progress, unit="submission"):
-                one, cells = futures[future]
-                made = judged(exercise, reference, one, cells, key, future)
-                results[one.student] = finish(out, exercise, one, made)
+        with tqdm(total=len(found), initial=len(results), disable=not progress, unit="submission") as bar:
+
+            def jobs_to_do() -> Iterator[tuple[tuple[Submission, str], bytes]]:
+                for one in [one for one in found if one.student not in results]:
+                    cells = [] if one.problem else submissions.parse(one, exercise.number, versions)
+                    one.data = b""
+                    if one.problem:
+                        finish(one, _nothing(exercise, one))
+                        bar.update()
+                    else:
+                        job = judge.job_of(exercise, cells, key, one.student)
+                        yield (one, "\n\n".join(cells)), json.dumps(job).encode()
+
+            for (one, code), future in finished(executor, jobs, work, jobs_to_do()):
+                finish(one, judged(exercise, reference, one, code, key, future))
+                bar.update()
     graded = [results[one.student] for one in found]
-    outputs.write(out, exercise, graded, similarity.pairs(exercise, graded))
+    if verbose is None:
+        outputs.write(Path(out), exercise, graded, similarity.pairs(exercise, graded))
     return graded
 
 
-def _given(executor: Executor) -> Any:
-    from contextlib import nullcontext
+def _known(out: Path, marks: Mapping[str, str]) -> dict[str, Graded]:
+    """What an earlier run left that still holds."""
+    known = {student: store.load(out, student, mark) for student, mark in marks.items()}
+    return {student: made for student, made in known.items() if made is not None}
 
-    return nullcontext(executor)  # whoever made it ends it
+
+def finished(executor: Executor | None, jobs: int, work: Callable, todo: Iterator) -> Iterator[tuple[Any, Future]]:
+    """Results as they come. No more jobs than are needed to keep the executor busy are in memory at once."""
+    pool = executor or ThreadPoolExecutor(jobs)
+    running: dict[Future, Any] = {}
+    try:
+        while True:
+            while len(running) < 2 * jobs and (job := next(todo, None)):
+                running[pool.submit(work, job[1])] = job[0]
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future
+    except BaseException:  # an interruption does not wait for what runs
+        for future in running:
+            future.cancel()
+        sandbox.end_all()
+        raise
+    finally:
+        if executor is None:  # whoever made another one ends it
+            pool.shutdown()
 
 
 def _no_student(name: str, found: list[Submission]) -> list[Submission]:
     raise unknown("student", name, [one.student for one in found])
-
-
-def ready(out: Path, resume: bool, force: bool) -> Path:
-    """The folder of the grades. Raises InputError when it is not empty and nothing was said about that."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; a folder for the grades is expected.")
-    if out.is_dir() and any(out.iterdir()) and not resume:
-        if not force:
-            raise InputError(f"{out} is not empty: --resume goes on there, --force grades everything anew.")
-        if not (out / DONE).is_dir():
-            raise InputError(f"{out} holds something else than grades, and is not emptied.")
-        shutil.rmtree(out)
-    (out / DONE).mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def known_versions(exercise: Exercise) -> list[str]:
@@ -175,26 +173,28 @@ def run_one(job: bytes, course: str, limits: sandbox.Limits | None, unsafe_no_sa
 
 
 def judged(
-    exercise: Exercise, reference: Mapping[str, Any], one: Submission, cells: list[str], key: bytes, future: Any
+    exercise: Exercise, reference: Mapping[str, Any], one: Submission, code: str, key: bytes, future: Any
 ) -> Graded:
     """What a finished job is worth; whatever went wrong is a reason, never the end of the run."""
-    made = Graded(one.student, one.file, notes=list(one.notes), code="\n\n".join(cells))
+    made, data = Graded(one.student, one.file, notes=list(one.notes), code=code), {"answers": {}, "cells": {}}
     try:
         ended = json.loads(future.result())
-        made.seconds, made.memory, made.problem = ended["seconds"], ended["memory"], ended["problem"]
-        data = {"answers": {}, "cells": {}} if made.problem else judge.strict(ended["text"].encode())
+        made.seconds, made.memory, made.problem = ended["seconds"], ended["memory"], judge.clean(ended["problem"], 300)
+        data = data if made.problem else judge.strict(ended["text"].encode())
     except InputError as error:
-        made.problem, data = str(error), {"answers": {}, "cells": {}}
+        made.problem = str(error)
     except Exception as error:  # a worker of the executor that died
-        made.problem, data = f"it could not be run ({type(error).__name__})", {"answers": {}, "cells": {}}
-    made.cells = {str(k)[:20]: str(v)[:300] for k, v in data["cells"].items() if v}
-    made.ended = [[str(a)[:80], str(b)[:80]] for a, b in _pairs(data.get("ended"))]
+        made.problem = f"it could not be run ({type(error).__name__})"
+    failed = [(number, error) for number, error in data["cells"].items() if error]
+    made.cells = {judge.clean(number, 20): judge.clean(error, 300) for number, error in failed[:100]}
+    ended = data.get("ended")
+    made.ended = [[judge.clean(word, 80) for word in pair] for pair in ended[:10]] if _pairs(ended) else []
     made.questions = judge.judge(exercise, reference, data["answers"], key, one.student)
     return made
 
 
-def _pairs(value: Any) -> list[list[Any]]:
-    return [pair for pair in value if isinstance(pair, list) and len(pair) == 2][:10] if isinstance(value, list) else []
+def _pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value[:10])
 
 
 def _nothing(exercise: Exercise, one: Submission) -> Graded:
@@ -205,32 +205,3 @@ def _nothing(exercise: Exercise, one: Submission) -> Graded:
         for question in exercise.questions.values()
     }  # fmt: skip
     return Graded(one.student, one.file, one.problem, list(one.notes), questions)
-
-
-def place(out: Path, student: str) -> Path:
-    """A student's file among the results: no name of a student is trusted to be a file's name."""
-    return out / DONE / (hashlib.sha256(student.encode()).hexdigest()[:24] + ".json")
-
-
-def mark_of(exercise: Exercise, one: Submission) -> str:
-    """Changes when the submission or anything about the exercise does."""
-    about = repr([(q.id, q.code, q.points, q.tolerance, q.parts) for q in exercise.questions.values()])
-    return hashlib.sha256(about.encode() + b"\x00" + one.data + one.problem.encode()).hexdigest()
-
-
-def finish(out: Path, exercise: Exercise, one: Submission, made: Graded) -> Graded:
-    """Put a result on disk, whole or not at all."""
-    path = place(out, one.student)
-    partial_path = path.with_suffix(".partial")
-    partial_path.write_text(json.dumps({"mark": mark_of(exercise, one), **made.__dict__}), encoding="utf-8")
-    os.replace(partial_path, path)
-    return made
-
-
-def stored(out: Path, exercise: Exercise, one: Submission) -> Graded | None:
-    """The result of an earlier run, if it is of this very submission to this very exercise."""
-    path = place(out, one.student)
-    if not path.exists():
-        return None
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return Graded(**data) if data.pop("mark") == mark_of(exercise, one) else None

@@ -6,6 +6,7 @@ step that it was in is skipped and a new worker runs the rest. Standard input: t
 JSON object. Whatever a student does here can change the answers that come out, and nothing else.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -69,10 +70,8 @@ def names_of(job):
 
 def end_all():
     """What the worker left behind goes too: in here everything but the first process and this one is the student's."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(-1, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def watch(job, skip, found, asked, deadline, out):

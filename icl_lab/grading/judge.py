@@ -18,6 +18,8 @@ from icl_lab.errors import InputError
 from icl_lab.exercises.source import Exercise, Question
 from icl_lab.exercises.values import decode, difference, encode
 
+LONGEST_TEXT = 20_000  # characters of a free text
+
 
 def seed_of(secret: bytes, *names: str) -> int:
     """The seed of one student's inputs to one probe: nobody without the secret can know it."""
@@ -83,16 +85,15 @@ def judge(
         elif question.kind == "text":
             parts = []
         else:
-            given, problem = answer(answers.get(question.id))
-            wrong = problem or difference(given, reference[question.name], question.tolerance)
+            wrong = compared(answers.get(question.id), reference[question.name], question.tolerance)
             parts = [{"name": "value", "ok": wrong is None, "why": wrong or ""}]
         own = 0.0 if question.kind == "text" else question.points
         share = sum(part["ok"] for part in parts) / len(parts) if parts else 0.0
         graded[question.id] = {"points": round(own * share, 4), "of": own, "parts": parts, "by hand": question.manual}
         if question.manual:
             key = question.id if question.kind == "text" else question.id + " reason"
-            text, problem = answer(answers.get(key))
-            graded[question.id]["text"] = text[:20_000] if isinstance(text, str) and not problem else ""
+            text, _ = answer(answers.get(key))
+            graded[question.id]["text"] = clean(text, LONGEST_TEXT, "\n") if isinstance(text, str) else ""
     return graded
 
 
@@ -102,12 +103,21 @@ def _function(
     made, parts = inputs_of(question, secret, student), []
     for probe in question.probes:
         said = answers.get(f"{question.id} {probe.name}", answers.get(question.id))
-        given, wrong = answer(said)
-        if wrong is None:
-            expected = decode(encode(reference(**{name: decode(value) for name, value in made[probe.name].items()})))
-            wrong = difference(given, expected, question.tolerance)
+        expected = decode(encode(reference(**{name: decode(value) for name, value in made[probe.name].items()})))
+        wrong = compared(said, expected, question.tolerance)
         parts.append({"name": probe.name, "ok": wrong is None, "why": f"{wrong}; {probe.expects}" if wrong else ""})
     return parts
+
+
+def compared(said: Any, expected: Any, tolerance: float) -> str | None:
+    """Why an answer is not the expected one; None if it is. Whatever the sandbox said, it never raises."""
+    given, wrong = answer(said)
+    if wrong:
+        return wrong
+    try:
+        return difference(given, expected, tolerance)
+    except Exception as error:  # what was said may be of any shape and size
+        return f"the answer cannot be compared ({type(error).__name__})"
 
 
 def answer(said: Any) -> tuple[Any, str | None]:
@@ -115,10 +125,17 @@ def answer(said: Any) -> tuple[Any, str | None]:
     if not isinstance(said, dict):
         return None, "no answer came"
     if "missing" in said:
-        return None, f"the notebook does not define {str(said['missing'])[:60]}"
+        return None, f"the notebook does not define {clean(said['missing'], 60)}"
     if "error" in said:
-        return None, str(said["error"])[:300]
+        return None, clean(said["error"], 300) or "it raised an error"
     try:
         return decode(said.get("value")), None
-    except (InputError, RecursionError):
+    except Exception:  # of a form that `encode` does not write
         return None, "the answer is not what the sandbox writes"
+
+
+def clean(text: Any, longest: int, keep: str = "") -> str:
+    """A text from the sandbox as it may stand in a file: no control characters, no halves of characters, not long."""
+    if not isinstance(text, str):
+        return type(text).__name__
+    return "".join(c if c.isprintable() or c in keep else "?" if c not in "\t\r\n" else " " for c in text[:longest])

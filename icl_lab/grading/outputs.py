@@ -13,10 +13,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from icl_lab.exercises.source import Exercise
+from icl_lab.grading import store
+from icl_lab.grading.store import Graded
+
+CANVAS = re.compile(r"[^_]+_(?:LATE_)?(\d+)_\d+_")  # name, number of the student, number of the file
+MOODLE = re.compile(r"_(\d+)_assignsubmission_file")
+FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and what some keyboards write for them
+MOST_PAIRS = 100
 
 STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -26,34 +33,63 @@ STYLE = (
 )
 
 
-def write(out: Path, exercise: Exercise, graded: Sequence[Any], alike: Sequence[tuple[float, str, str]] = ()) -> None:
-    """All files of a grading, into ``out``."""
-    ids = list(exercise.questions)
-    header = ["student", *ids, "points", "of", "by hand", "file", "reason"]
+def write(out: Path, exercise: Exercise, graded: Sequence[Graded], alike: Sequence[tuple] = ()) -> None:
+    """All files of a grading, into ``out``; those of an earlier one go."""
+    store.remove(out, tuple(name for name in store.WRITTEN if name != store.STATE))
+    header = ["student", *exercise.questions, "points", "of", "by hand", "file", "reason"]
     table(out / "grades.csv", [header, *(row(exercise, one) for one in graded)])
-    name = f"Exercise {exercise.number}"
-    canvas = [["Student", "ID", "SIS Login ID", "Section", name]]
-    canvas += [["    Points Possible", "", "", "", f"{automatic(exercise):g}"]]
-    canvas += [[one.student, "", one.student, "", f"{one.points:g}"] for one in graded]
-    table(out / "canvas.csv", canvas)
-    moodle = [["Identifier", "Grade", "Maximum grade", "Feedback comments"]]
-    moodle += [[one.student, f"{one.points:g}", f"{automatic(exercise):g}", reason(one)] for one in graded]
-    table(out / "moodle.csv", moodle)
-    manual = [["student", "question", "points possible", "text", "points given"]]
-    for one in graded:
-        for id, question in one.questions.items():
-            if question["by hand"] and question.get("text", "").strip(" .\n"):
-                manual.append([one.student, id, f"{question['by hand']:g}", question["text"], ""])
-    table(out / "needs_manual.csv", manual)
+    table(out / "canvas.csv", canvas(exercise, graded))
+    table(out / "moodle.csv", moodle(exercise, graded))
+    table(out / "needs_manual.csv", manual(graded))
     for folder in ("feedback", "gradescope"):
-        (out / folder).mkdir(exist_ok=True)
+        (out / folder).mkdir()
     for one in graded:
         slug = slug_of(one.student)
         (out / "feedback" / f"{slug}.html").write_text(feedback(exercise, one), encoding="utf-8")
-        own = out / "gradescope" / slug
-        own.mkdir(exist_ok=True)
-        (own / "results.json").write_text(json.dumps(gradescope(exercise, one), indent=1), encoding="utf-8")
+        (out / "gradescope" / slug).mkdir()
+        results = json.dumps(gradescope(exercise, one), indent=1)
+        (out / "gradescope" / slug / "results.json").write_text(results, encoding="utf-8")
     (out / "report.html").write_text(report(exercise, graded, alike), encoding="utf-8")
+
+
+def canvas(exercise: Exercise, graded: Sequence[Graded]) -> list[list[str]]:
+    """Canvas' gradebook import: the columns that it wants, then the assignment, which is made if there is none.
+
+    Canvas finds a student by the number that it put into the file's name, else by login or name. It takes any line
+    whose first cell holds "Points Possible" for the points of the assignment.
+    """
+    lines = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", f"Exercise {exercise.number}"]]
+    lines.append(["Points Possible", "", "", "", "", f"{automatic(exercise):g}"])
+    for one in graded:
+        found = CANVAS.match(PurePosixPath(one.file).name)
+        name = one.student.replace("Points Possible", "points possible")
+        lines.append([name, found[1] if found else "", "", one.student, "", f"{one.points:g}"])
+    return lines
+
+
+def moodle(exercise: Exercise, graded: Sequence[Graded]) -> list[list[str]]:
+    """Moodle's grading worksheet of an assignment, and its grade import, which asks what the columns are.
+
+    The worksheet knows a student by the number that Moodle put into the folder's name. Comments are HTML there.
+    """
+    lines = [["Identifier", "Full name", "ID number", "Email address", "Grade", "Maximum Grade",
+              "Last modified (grade)", "Feedback comments"]]  # fmt: skip
+    for one in graded:
+        found = MOODLE.search(one.file)
+        mail = one.student if re.fullmatch(r"[\w.+-]+@[\w.-]+", one.student) else ""
+        lines.append([f"Participant {found[1]}" if found else "", one.student, one.student, mail, f"{one.points:g}",
+                      f"{automatic(exercise):g}", "", html.escape(reason(one))])  # fmt: skip
+    return lines
+
+
+def manual(graded: Sequence[Graded]) -> list[list[str]]:
+    """What a person must read; the points go into the last column."""
+    lines = [["student", "question", "points possible", "text", "points given"]]
+    for one in graded:
+        for id, question in one.questions.items():
+            if question["by hand"] and question.get("text", "").strip(" .\n"):
+                lines.append([one.student, id, f"{question['by hand']:g}", question["text"], ""])
+    return lines
 
 
 def automatic(exercise: Exercise) -> float:
@@ -68,13 +104,13 @@ def slug_of(student: str) -> str:
 
 
 def safe(cell: Any) -> str:
-    """A cell of a table that no spreadsheet takes for a formula, on one line."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(cell)).split())
-    return "'" + text if text[:1] in ("=", "+", "-", "@") and not _number(text) else text
+    """A cell of a table that no spreadsheet takes for a formula, on one line, and for one cell wherever ; separates."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(cell)).split()).replace(";", ",")
+    return "'" + text if text.startswith(FORMULAS) and not _number(text) else text
 
 
 def _number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+(\.\d+)?", text) is not None
+    return re.fullmatch(r"-?\d+(\.\d+)?", text, re.ASCII) is not None
 
 
 def table(path: Path, rows: Iterable[Sequence[Any]]) -> None:
@@ -83,20 +119,20 @@ def table(path: Path, rows: Iterable[Sequence[Any]]) -> None:
         csv.writer(file).writerows([safe(cell) for cell in row] for row in rows)
 
 
-def row(exercise: Exercise, one: Any) -> list[Any]:
+def row(exercise: Exercise, one: Graded) -> list[Any]:
     """A line of grades.csv."""
     points = [f"{one.questions[id]['points']:g}" for id in exercise.questions]
     waits = "to mark" if one.waits else ""
     return [one.student, *points, f"{one.points:g}", f"{automatic(exercise):g}", waits, one.file, reason(one)]
 
 
-def reason(one: Any) -> str:
+def reason(one: Graded) -> str:
     """Everything that a teacher should know about a run, in one line."""
     ended = [f"{where or 'the start'}: {why}" for where, why in one.ended]
     return "; ".join([*([one.problem] if one.problem else []), *one.notes, *ended])
 
 
-def told(one: Any) -> str:
+def told(one: Graded) -> str:
     """Everything about one student, for an appeal: plain text."""
     lines = [f"{one.student}: {one.points:g} points ({one.file or 'no file'})", *filter(None, [reason(one)])]
     for id, question in one.questions.items():
@@ -106,7 +142,16 @@ def told(one: Any) -> str:
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
-def gradescope(exercise: Exercise, one: Any) -> dict[str, Any]:
+def appeal(out: str | Path, one: Graded) -> str:
+    """Everything about one student who was graded anew, and whether it is what the grades say."""
+    before = store.load(Path(out), one.student)
+    if before is None:
+        return f"{told(one)}\nThere is no earlier result in {out}."
+    same = before.questions == one.questions
+    return f"{told(one)}\nThe result in {out} is " + ("the same." if same else f"another: {before.points:g} points.")
+
+
+def gradescope(exercise: Exercise, one: Graded) -> dict[str, Any]:
     """Results in the form of Gradescope's autograder."""
     tests = []
     for id, question in one.questions.items():
@@ -114,9 +159,9 @@ def gradescope(exercise: Exercise, one: Any) -> dict[str, Any]:
         for part in question["parts"]:
             score = round(share if part["ok"] else 0.0, 4)
             tests.append({"name": f"{id} {part['name']}", "score": score, "max_score": round(share, 4),
-                          "output": part["why"] or "passes"})  # fmt: skip
+                          "output": part["why"] or "passes", "output_format": "text"})  # fmt: skip
     return {"score": one.points, "output": reason(one), "execution_time": round(one.seconds, 2), "tests": tests,
-            "visibility": "visible"}  # fmt: skip
+            "visibility": "visible", "output_format": "text", "stdout_visibility": "hidden"}  # fmt: skip
 
 
 def page(title: str, body: str) -> str:
@@ -137,7 +182,7 @@ def rows_html(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "<table>" + "".join(lines) + "</table>"
 
 
-def feedback(exercise: Exercise, one: Any) -> str:
+def feedback(exercise: Exercise, one: Graded) -> str:
     """A student's page: points, what failed and what was expected, never the answer."""
     parts = [f"<p><b>{one.points:g} of {automatic(exercise):g} points</b>, before what a person marks.</p>"]
     if told := reason(one):
@@ -156,7 +201,7 @@ def feedback(exercise: Exercise, one: Any) -> str:
     return page(f"Exercise {exercise.number}, {one.student}", "".join(parts))
 
 
-def report(exercise: Exercise, graded: Sequence[Any], alike: Sequence[tuple[float, str, str]]) -> str:
+def report(exercise: Exercise, graded: Sequence[Graded], alike: Sequence[tuple[float, str, str]]) -> str:
     """The teacher's page: how it went, by question and by probe, and what a person should look at."""
     failed = Counter(
         f"{id} {part['name']}"
@@ -165,7 +210,11 @@ def report(exercise: Exercise, graded: Sequence[Any], alike: Sequence[tuple[floa
         for part in question["parts"]
         if not part["ok"]
     )
-    body = [f"<p>{len(graded)} submissions, {sum(bool(one.problem) for one in graded)} of them without a result.</p>"]
+    memory, seconds = max(one.memory for one in graded) / 2**20, max(one.seconds for one in graded)
+    body = [
+        f"<p>{len(graded)} students, {sum(bool(one.problem) for one in graded)} of them without a result. "
+        f"Most memory of a run: {memory:.0f} MiB. Longest run: {seconds:.0f} s.</p>"
+    ]
     for id, question in exercise.questions.items():
         if question.kind == "text":
             continue
@@ -177,6 +226,7 @@ def report(exercise: Exercise, graded: Sequence[Any], alike: Sequence[tuple[floa
     body.append("<h2>Probes that failed most</h2>" + rows_html(("probe", "students"), failed.most_common(15)))
     stopped = [[one.student, reason(one)] for one in graded if one.problem or one.ended or one.notes]
     body.append("<h2>Runs that hit a limit, and other remarks</h2>" + rows_html(("student", "what"), stopped))
-    near = [[a, b, f"{share:.0%}"] for share, a, b in alike]
-    body.append("<h2>Code that is much alike</h2>" + rows_html(("student", "student", "shared"), near))
+    near = [[a, b, f"{share:.0%}"] for share, a, b in alike[:MOST_PAIRS]]
+    body.append(f"<h2>Code that is much alike: {len(alike)} pairs</h2><p>A hint, not a proof.</p>")
+    body.append(rows_html(("student", "student", "shared"), near))
     return page(f"Exercise {exercise.number}: report", "".join(body))

@@ -128,9 +128,11 @@ def command(folder: Path, limits: Limits) -> list[str]:
 
 
 def hidden(bound: Mapping[Path, Path], package: Path = PACKAGE) -> list[Path]:
-    """Where the whole package, or the clone with its solutions, would show inside: source -> target of what is bound."""
+    """Where the whole package, or the clone with its solutions, would show inside; ``bound``: source -> target."""
     private = package.parent if (package.parent / "pyproject.toml").is_file() else package
-    places = {target / private.relative_to(source) for source, target in bound.items() if private.is_relative_to(source)}
+    places = {
+        target / private.relative_to(source) for source, target in bound.items() if private.is_relative_to(source)
+    }
     return sorted(places)
 
 
@@ -213,7 +215,7 @@ class _Watcher(threading.Thread):
 
     def run(self) -> None:
         deadline = time.monotonic() + self.limits.notebook + 15
-        while not self.over.wait(0.25):
+        while not self.over.wait(0.05):
             self.most = max(self.most, occupied(self.process.pid))
             if self.most > self.limits.memory:
                 self.end("it took more memory than allowed")

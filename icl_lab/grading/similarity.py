@@ -16,6 +16,7 @@ from typing import Any
 RUN = 8
 ALIKE = 0.8
 FEWEST = 40  # runs below which two short answers are alike by chance
+MOST = 20_000  # tokens that are looked at
 
 
 def shingles(code: str) -> frozenset[tuple[str, ...]]:
@@ -27,8 +28,10 @@ def shingles(code: str) -> frozenset[tuple[str, ...]]:
                 words.append(token.string if keyword.iskeyword(token.string) else "name")
             elif token.type in (tokenize.OP, tokenize.NUMBER, tokenize.STRING):
                 words.append(token.string)
-    except (tokenize.TokenError, SyntaxError, IndentationError):
-        words = code.split()
+            if len(words) >= MOST:
+                break
+    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
+        words = code.split()[:MOST]
     return frozenset(tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))
 
 
@@ -39,6 +42,8 @@ def pairs(exercise: Any, graded: Sequence[Any]) -> list[tuple[float, str, str]]:
     own = {student: runs for student, runs in own.items() if len(runs) >= FEWEST}
     found = []
     for a, b in combinations(sorted(own), 2):
+        if min(len(own[a]), len(own[b])) < ALIKE * max(len(own[a]), len(own[b])):
+            continue  # however much they share, it is too little
         shared = len(own[a] & own[b])
         alike = shared / (len(own[a]) + len(own[b]) - shared)
         if alike >= ALIKE:

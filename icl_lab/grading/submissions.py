@@ -9,10 +9,13 @@ Who a notebook is from: the name of its subfolder if it lies in one, else its ow
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +26,10 @@ from typing import Any
 from icl_lab.errors import InputError
 
 LARGEST = 10 * 2**20  # bytes of a notebook
-ALL = 2 * 2**30  # bytes of all that a zip unpacks to
+MOST_CODE = 10**6  # characters of its code
+LONGEST = 80  # characters of a name
+ALL = 2 * 2**30  # bytes of all notebooks together
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others may take much memory to unpack
 VERSION = re.compile(r"icl-lab exercise (\d\d) version ([0-9a-f]{12})")
 
 
@@ -46,13 +52,19 @@ def collect(path: str | Path, roster: str | Path | None = None) -> list[Submissi
     that cannot be read.
     """
     path = Path(path)
+    expected = read_roster(roster) if roster else None
     if path.is_dir():
-        found = list(_in_folder(path))
+        kind = _in_folder(path)
     elif path.is_file() and zipfile.is_zipfile(path):
-        found = list(_in_zip(path))
+        kind = _in_zip(path)
     else:
         raise InputError(f"{path} is neither a folder nor a zip with notebooks.")
-    expected = read_roster(roster) if roster else None
+    found, total = [], 0
+    for one in kind:
+        found.append(one)
+        total += len(one.data)
+        if total > ALL:
+            raise InputError(f"The notebooks in {path} hold more than {ALL // 2**30} GB: this is no set of notebooks.")
     if not found:
         raise InputError(f"There is no notebook (.ipynb) in {path}.")
     by_student: dict[str, Submission] = {}
@@ -61,7 +73,8 @@ def collect(path: str | Path, roster: str | Path | None = None) -> list[Submissi
             one.student = _expected(one, expected)
         earlier = by_student.get(one.student)
         if earlier is not None:
-            one.notes += [*earlier.notes, f"two files: {earlier.file} is older and does not count"]
+            told = f"two files: {earlier.file} is not the latest and does not count"
+            one.notes = list(dict.fromkeys([*one.notes, *earlier.notes, told]))
         by_student[one.student] = one
     for student in expected or ():
         by_student.setdefault(student, Submission(student, problem="missing: no file in this name"))
@@ -69,32 +82,49 @@ def collect(path: str | Path, roster: str | Path | None = None) -> list[Submissi
 
 
 def student_of(name: str) -> str:
-    """Who a file is from, by the rule above; control characters are taken out."""
-    parts = PurePosixPath(name).parts
-    own = parts[-2] if len(parts) > 1 else PurePosixPath(name).stem
-    own = "".join(c for c in own.split("_")[0] if c.isprintable()).strip()
-    return own[:80] or "unnamed"
+    """Who a file is from, by the rule above; control characters are taken out, a very long name is cut."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "//", "..")]
+    own = parts[-2] if len(parts) > 1 else PurePosixPath(parts[-1]).stem
+    own = unicodedata.normalize("NFC", "".join(c for c in own.split("_")[0] if c.isprintable()).strip())
+    if len(own) > LONGEST:  # two that begin alike stay two
+        own = f"{own[: LONGEST - 9]} {hashlib.sha256(own.encode()).hexdigest()[:8]}"
+    return own or "unnamed"
+
+
+def shown(name: str) -> str:
+    """A file's name as it can be written anywhere."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 
 def read_roster(path: str | Path) -> dict[str, str]:
-    """Student -> file name ("" where the rule decides), from a CSV with a header."""
+    """Student -> file name or path ("" where the rule decides), from a CSV with a header."""
     try:
         rows = list(csv.DictReader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"The roster {path} cannot be read: {error}.") from None
     if not rows or "student" not in rows[0]:
         raise InputError(f"The roster {path} needs a header with a column 'student', and at least one line.")
-    return {row["student"].strip(): (row.get("file") or "").strip() for row in rows if (row["student"] or "").strip()}
+    named: dict[str, str] = {}
+    for row in rows:
+        student = unicodedata.normalize("NFC", " ".join((row["student"] or "").split()))
+        if student in named:
+            raise InputError(f"The roster {path} names {student} twice.")
+        if student:
+            named[student] = (row.get("file") or "").strip()
+    return named
 
 
 def _expected(one: Submission, roster: dict[str, str]) -> str:
+    """Whose it is: by the roster's file, by the very name, by the name in other letters where only one fits."""
     for student, file in roster.items():
-        if file and PurePosixPath(one.file).name == file:
+        if file and file in (one.file, PurePosixPath(one.file).name):
             return student
-    folded = {student.casefold(): student for student in roster}
-    if one.student.casefold() not in folded:
+    if one.student in roster:
+        return one.student
+    alike = [student for student in roster if student.casefold() == one.student.casefold()]
+    if len(alike) != 1:
         one.notes.append("not in the roster")
-    return folded.get(one.student.casefold(), one.student)
+    return alike[0] if len(alike) == 1 else one.student
 
 
 def _in_folder(folder: Path) -> Iterator[Submission]:
@@ -102,41 +132,54 @@ def _in_folder(folder: Path) -> Iterator[Submission]:
         name = path.relative_to(folder).as_posix()
         if any(part.startswith(".") for part in PurePosixPath(name).parts):
             continue  # .ipynb_checkpoints and the like
-        one = Submission(student_of(name), name)
+        one = Submission(student_of(name), shown(name))
         try:
-            info = path.lstat()
-            one.when = info.st_mtime
-            if not stat.S_ISREG(info.st_mode):
-                one.problem = "it is not a plain file"
-            elif info.st_size > LARGEST:
-                one.problem = f"it is larger than {LARGEST // 2**20} MB"
-            else:
-                one.data = path.read_bytes()
+            one.when = path.lstat().st_mtime
+            one.data = _read_file(path)
+        except InputError as error:
+            one.problem = str(error)
         except OSError as error:
             one.problem = f"it cannot be read ({error.strerror})"
         yield one
 
 
+def _read_file(path: Path) -> bytes:
+    """The bytes of a plain file; no link is followed, no pipe waited for. Raises InputError and OSError."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise InputError("it is not a plain file")
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise InputError(f"it is larger than {LARGEST // 2**20} MB")
+    return data
+
+
 def _in_zip(path: Path) -> Iterator[Submission]:
     """Nothing is unpacked to disk; sizes are checked while reading, not believed."""
-    total = 0
-    with zipfile.ZipFile(path) as archive:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"The zip {path} cannot be read: {error}.") from None
+    with archive:
         for info in archive.infolist():
             name = info.filename.replace("\\", "/")
             parts = PurePosixPath(name).parts
             if info.is_dir() or not name.endswith(".ipynb") or any(p.startswith(".") and p != ".." for p in parts):
                 continue
-            one = Submission(student_of(name), name)
-            yield one
+            one = Submission(student_of(name), shown(name))
+            kind = stat.S_IFMT(info.external_attr >> 16)
             if name.startswith("/") or ".." in parts or ":" in parts[0]:
                 one.problem = "its path in the zip leads out of it"
-            elif stat.S_ISLNK(info.external_attr >> 16):
-                one.problem = "it is a link"
+            elif kind not in (0, stat.S_IFREG):
+                one.problem = "it is not a plain file"
+            elif info.flag_bits & 1:
+                one.problem = "it is encrypted"
+            elif info.compress_type not in PACKED:
+                one.problem = "it is packed in an unusual way"
             else:
                 one.when = datetime(*info.date_time).timestamp() if _possible(info.date_time) else 0.0
-                total += _read_member(archive, info, one)
-            if total > ALL:
-                raise InputError(f"{path} unpacks to more than {ALL // 2**30} GB: this is no set of notebooks.")
+                _read_member(archive, info, one)
+            yield one
 
 
 def _possible(date: Sequence[int]) -> bool:
@@ -147,18 +190,17 @@ def _possible(date: Sequence[int]) -> bool:
     return True
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, one: Submission) -> int:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, one: Submission) -> None:
     try:
         with archive.open(info) as member:
             data = member.read(LARGEST + 1)
-    except Exception as error:  # zipfile raises whatever a damaged or an encrypted member makes it raise
+    except Exception as error:  # zipfile raises whatever a damaged member makes it raise
         one.problem = f"it cannot be unpacked ({type(error).__name__})"
-        return 0
+        return
     if len(data) > LARGEST:
         one.problem = f"it is larger than {LARGEST // 2**20} MB"
     else:
         one.data = data
-    return len(data)
 
 
 def parse(one: Submission, exercise: str, versions: Sequence[str]) -> list[str]:
@@ -180,7 +222,10 @@ def parse(one: Submission, exercise: str, versions: Sequence[str]) -> list[str]:
         return []
     sources = [(cell.get("cell_type"), text_of(cell.get("source"))) for cell in cells if isinstance(cell, dict)]
     _note_version(one, exercise, versions, "\n".join(text for _, text in sources))
-    return [] if one.problem else [text for kind, text in sources if kind == "code" and text.strip()]
+    code = [text for kind, text in sources if kind == "code" and text.strip()]
+    if sum(map(len, code)) > MOST_CODE:
+        one.problem = f"it holds more than {MOST_CODE:,} characters of code"
+    return [] if one.problem else code
 
 
 def text_of(source: Any) -> str:
