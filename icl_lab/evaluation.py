@@ -120,6 +120,20 @@ def _finite(predictor: Callable[..., Tensor], predictions: Tensor, ks: Sequence[
     return predictions
 
 
+def predicted_curve(predictor: Callable[[Tensor, Tensor], Tensor], xs: Any, ys: Any, grid: Any) -> np.ndarray:
+    """What a learner says of f at every point of a grid (G,), from the same k examples xs, ys (k,) of one input: (G,).
+
+    G prompts with the same examples, each with one grid point as its query. An in-context learner has no other curve.
+    InputError: other shapes, and as ``predict``.
+    """
+    x, y, queries = (torch.as_tensor(np.asarray(part), dtype=torch.float32) for part in (xs, ys, grid))
+    if x.ndim != 1 or x.shape != y.shape or queries.ndim != 1:
+        raise InputError(f"A curve needs xs and ys (k,) and a grid (G,), got {x.shape}, {y.shape}, {queries.shape}.")
+    prompts = torch.cat([x.expand(len(queries), -1), queries[:, None]], 1)
+    outputs = torch.cat([y.expand(len(queries), -1), torch.zeros(len(queries), 1)], 1)  # the last y is never seen
+    return predict(predictor, prompts[..., None], outputs)[:, -1].numpy()
+
+
 def squared_errors(
     predictor: Callable[[Tensor, Tensor], Tensor],
     fc: Any,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from icl_lab import checkpoints
 from icl_lab.errors import InputError
+from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import plot_functions, subplots
 from icl_lab.functions import ConvexCombination, Line, Mixture, Sinusoid
 from icl_lab.functions.curves import HALF_WIDTH
@@ -23,19 +24,6 @@ MODELS = ("small/line_sine", "small/line_sine_combined")
 GRID = np.linspace(-HALF_WIDTH, HALF_WIDTH, 101)
 PROMPTS, POINTS = 8, 40  # always drawn, so that fewer examples are the first of more
 SEED = 12
-
-
-def predicted_curve(predictor: Callable[[Tensor, Tensor], Tensor], xs: Any, ys: Any, grid: Any) -> np.ndarray:
-    """What a learner says of f at every point of a grid (G,), from the same k examples xs, ys (k,): (G,).
-
-    G prompts with the same examples, each with one grid point as its query. An in-context learner has no other curve.
-    """
-    x, y, queries = (torch.as_tensor(np.asarray(part), dtype=torch.float32) for part in (xs, ys, grid))
-    if x.ndim != 1 or x.shape != y.shape or queries.ndim != 1:
-        raise InputError(f"A curve needs xs and ys (k,) and a grid (G,), got {x.shape}, {y.shape}, {queries.shape}.")
-    prompts = torch.cat([x.expand(len(queries), -1), queries[:, None]], 1)
-    outputs = torch.cat([y.expand(len(queries), -1), torch.zeros(len(queries), 1)], 1)  # the last y is never seen
-    return predictor(prompts[..., None], outputs)[:, -1].double().numpy()
 
 
 def drawn(function_class: Any, k: int, prompt: int, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,10 +12,10 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from icl_lab import checkpoints
 from icl_lab.errors import InputError, unknown
+from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import BLUE, GREEN, VERMILION, legend_above, plot_functions, style, subplots
 from icl_lab.functions import Line, Mixture, Sinusoid
 from icl_lab.functions.curves import HALF_WIDTH
@@ -54,14 +53,6 @@ def _load(name: str) -> checkpoints.Pretrained:
     return checkpoints.load(name)
 
 
-def on_grid(predictor: Callable[[Tensor, Tensor], Tensor], xs: Tensor, ys: Tensor) -> np.ndarray:
-    """(101,) predictions of f on GRID from the same examples xs, ys (k,): one prompt for each point of the grid."""
-    grid = torch.tensor(GRID, dtype=torch.float32)
-    x = torch.cat([xs.expand(len(grid), -1), grid[:, None]], 1)
-    y = torch.cat([ys.expand(len(grid), -1), torch.zeros(len(grid), 1)], 1)  # the last y is never seen
-    return predictor(x[..., None], y)[:, -1].double().numpy()
-
-
 def shown(share: float, k: int, kind: str = "sinusoid", seed: int = 0) -> Shown:
     """What ``draw`` draws. Raises InputError for a share without models, a kind that is none, a k outside 0 to MOST."""
     names = [checkpoint_of(share, training) for training in TRAININGS]
@@ -78,8 +69,8 @@ def shown(share: float, k: int, kind: str = "sinusoid", seed: int = 0) -> Shown:
         xs.numpy(),
         ys.numpy(),
         truth.double().numpy(),
-        on_grid(best, xs, ys),
-        tuple(on_grid(_load(name), xs, ys) for name in names),
+        predicted_curve(best, xs, ys, GRID),
+        tuple(predicted_curve(_load(name), xs, ys, GRID) for name in names),
     )
 
 

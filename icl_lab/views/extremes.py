@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from icl_lab import checkpoints
+from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import plot_functions, subplots
 from icl_lab.functions import SinusoidOf
 from icl_lab.functions.curves import HALF_WIDTH
 from icl_lab.predictors import LineBayes, SinusoidBayes
-from icl_lab.views.combination import PROMPTS, drawn, predicted_curve
+from icl_lab.views.combination import PROMPTS, drawn
 
 MODELS = ("small/line_sine", "small/sine")
 POINTS_DRAWN = 121  # fine enough for 8 periods

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from icl_lab import checkpoints
 from icl_lab.errors import InputError, unknown
+from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import BLUE, ORANGE, WIDTH, legend_above, plot_functions, style
 from icl_lab.functions import Line, Mixture, Sinusoid
 from icl_lab.functions.curves import HALF_WIDTH
@@ -51,14 +51,6 @@ def model(name: str) -> checkpoints.Pretrained:
     return checkpoints.load(name)
 
 
-def on_grid(predictor, xs: Tensor, ys: Tensor) -> np.ndarray:
-    """Predictions (81,) at every point of GRID as the query, after the same examples xs (k,), ys (k,)."""
-    n, k = len(GRID), len(xs)
-    queries = torch.cat([xs.expand(n, k), GRID[:, None]], 1)[..., None]
-    outputs = torch.cat([ys.expand(n, k), torch.zeros(n, 1)], 1)
-    return predictor(queries, outputs)[:, k].double().numpy()
-
-
 @cache
 def shown(k: int, kind: str, seed: int) -> Shown:
     """What is drawn. The prompt follows from kind and seed alone: larger k add examples to the same ones.
@@ -75,7 +67,7 @@ def shown(k: int, kind: str, seed: int) -> Shown:
     exact = MixtureBayes(MIXTURE)
     predictors = {name: model(name) for name in MODELS} | {exact.name: exact}
     with torch.no_grad():
-        curves = {name: on_grid(predictor, xs, ys) for name, predictor in predictors.items()}
+        curves = {name: predicted_curve(predictor, xs, ys, GRID) for name, predictor in predictors.items()}
         posterior = exact.posterior(prompt.xs, prompt.ys)[0, k].numpy()
     truth = fc.values(prompt.task, GRID[None, :, None])[0].double().numpy()
     return Shown(k, kind, xs.numpy(), ys.numpy(), truth, curves, posterior)

@@ -6,9 +6,10 @@ import torch
 
 from icl_lab import checkpoints
 from icl_lab.errors import InputError
+from icl_lab.evaluation import predicted_curve
 from icl_lab.functions import ConvexCombination, Line, Sinusoid
 from icl_lab.predictors import LineBayes
-from icl_lab.views.combination import GRID, MODELS, PROMPTS, drawn, learners, predicted_curve, view
+from icl_lab.views.combination import GRID, MODELS, PROMPTS, drawn, learners, view
 
 
 def data(**parameters):

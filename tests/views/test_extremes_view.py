@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import subplots
 from icl_lab.functions import Line, SinusoidOf, SteepLine
 from icl_lab.views import extremes
-from icl_lab.views.combination import drawn, predicted_curve
+from icl_lab.views.combination import drawn
 
 START = {"frequency": 2.0, "k": 10, "prompt": 0}
 
