@@ -81,8 +81,10 @@ def watch(job, skip, found, asked, deadline, out):
     if worker == 0:
         os.close(reader)
         os.close(out)  # the way out is the supervisor's alone
-        work(job, skip, writer)
-        os._exit(0)
+        try:
+            work(job, skip, writer)
+        finally:
+            os._exit(0)
     os.close(writer)
     limit, step, since, pending, done = job["limits"]["cell"], None, time.monotonic(), b"", False
     why = "the process ended"
@@ -168,6 +170,17 @@ def work(job, skip, pipe):
         while data:
             data = data[write(pipe, data) :]
 
+    def plain(value):
+        value = encode(value)
+        dumps(value, allow_nan=False)
+        return value
+
+    def message(error):
+        try:
+            return f"{type(error).__name__}: {str(error)[:REASON]}"
+        except BaseException:  # an error of the student's own making
+            return "an error that cannot be shown"
+
     def over(*_):
         raise TimeIsOver
 
@@ -179,7 +192,7 @@ def work(job, skip, pipe):
         except TimeIsOver:
             return None, f"it took longer than {clock:g} seconds"
         except BaseException as error:  # SystemExit and KeyboardInterrupt too
-            return None, f"{type(error).__name__}: {str(error)[:REASON]}"
+            return None, message(error)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -201,7 +214,7 @@ def work(job, skip, pipe):
             if isinstance(error, TimeIsOver):
                 problem = f"it took longer than {clock:g} seconds"
             elif error is not None:
-                problem = f"{type(error).__name__}: {str(error)[:REASON]}"
+                problem = " ".join(filter(None, timed(lambda error=error: message(error))))
         tell(cell=number, error=problem)
     names = shell.user_ns
     for question in job["questions"]:
@@ -210,7 +223,10 @@ def work(job, skip, pipe):
             continue
         answer = names[question["name"]]
         if "probes" not in question:
-            value, problem = timed(lambda answer=answer: encode(answer))
+            if question["id"] in skip:
+                continue
+            tell(start=question["id"])
+            value, problem = timed(lambda answer=answer: plain(answer))
             tell(answer=question["id"], **{"is": {"error": problem} if problem else {"value": value}})
             continue
         for probe in question["probes"]:
@@ -218,7 +234,7 @@ def work(job, skip, pipe):
             if name in skip:
                 continue
             tell(start=name)
-            value, problem = timed(lambda f=answer, given=probe["inputs"]: encode(f(**decode(given))))
+            value, problem = timed(lambda f=answer, given=probe["inputs"]: plain(f(**decode(given))))
             tell(answer=name, **{"is": {"error": problem} if problem else {"value": value}})
     tell(done=True)
 

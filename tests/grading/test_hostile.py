@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import EXERCISE, FULL, notebook
+from conftest import EXERCISE, FULL, LIMITS, notebook
 
 from icl_lab.exercises.build import SOURCES
 
@@ -48,6 +48,19 @@ class Liar(float):
     def __rsub__(self, other): return 0.0
     def __array__(self, *args, **kwargs): raise ValueError
     __hash__ = None
+"""
+ODD_REPORTS = """
+import os
+values = [b"1e999", b"9" * 4299, b"NaN", b"[" * 900 + b"]" * 900]
+values += [b'{"array": [], "shape": [' + b",".join([b"9" * 4000] * 900) + b"]}"]
+lines = [b'{"answer": "07.4", "is": {"value": ' + value + b"}}" for value in values]
+lines += [b'{"answer": "07.4", "is": {"missing": ' + b"[" * 900 + b"]" * 900 + b"}}"]
+lines += [b'{"start": [1]}', b'{"cell": [1]}', b"\\xff\\x00", b'{"answer": [1], "is": 1}']
+for fd in range(3, 40):
+    try:
+        os.write(fd, b"\\n".join(lines) + b"\\n")
+    except OSError:
+        pass
 """
 # What a notebook tries, all answers being wrong: name -> code in front of everything
 ATTACKS = {
@@ -107,6 +120,48 @@ ATTACKS = {
     "replaces the names after the cells": (
         "import sys\nsys.settrace(lambda *a: None)\nimport atexit\natexit.register(lambda: 1 / 0)"
     ),
+    "traces its supervisor": (
+        "import ctypes, os\nlibc = ctypes.CDLL(None)\np = os.getppid()\nfor call in (16, 0x4206):\n"
+        "    libc.ptrace(call, p, 0, 0)\nb = ctypes.create_string_buffer(64)\nlibc.process_vm_writev(p, b, 1, b, 1, 0)"
+    ),
+    "fills every pipe": (
+        "import os\nfor fd in range(3, 40):\n    try:\n        while os.write(fd, b'x' * 65536):\n            pass\n"
+        "    except OSError:\n        pass"
+    ),
+    "floods the reports": (
+        "import os, json\nfor fd in range(3, 40):\n    try:\n        for i in range(20000):\n"
+        "            os.write(fd, json.dumps({'answer': f'x{i}', 'is': 'y' * 100, 'cell': i}).encode() + b'\\n')\n"
+        "    except OSError:\n        pass"
+    ),
+    "reports numbers and nests of any size": ODD_REPORTS,
+    "errors of broken characters": "raise ValueError('\\ud800\\x00\\x1b[2J<script>alert(1)</script>' * 1000)",
+    "an error that hangs when it is shown": (
+        "class E(Exception):\n    def __str__(self):\n        while True:\n            pass\nraise E()"
+    ),
+    "an error that fails when it is shown": (
+        "class M(type):\n    @property\n    def __name__(self):\n        raise KeyboardInterrupt\n"
+        "class E(Exception, metaclass=M):\n    def __str__(self):\n        raise SystemExit\nraise E()"
+    ),
+    "links where it works": (
+        "import os\nfor i, place in enumerate(('/course', '/etc/passwd', '/proc/1/root', '/')):\n"
+        "    os.symlink(place, f'/tmp/{i}')\nos.mkfifo('/tmp/pipe')"
+    ),
+    "a script in its outputs": (
+        "from IPython.display import HTML, display\ndisplay(HTML('<script>alert(1)</script>'))\n"
+        "print('<script>alert(1)</script>')"
+    ),
+    "every descriptor": "x = []\nwhile True:\n    x.append(open('/dev/null'))",
+    "memory that no process shows": (
+        "import ctypes, os, mmap\nlibc = ctypes.CDLL(None)\nx = []\nfor i in range(100):\n    try:\n"
+        "        libc.shmget(i + 1, 10 ** 8, 0o1777)\n        x.append(os.memfd_create(str(i)))\n"
+        "        os.write(x[-1], b'x' * 10 ** 7)\n    except OSError:\n        pass\n"
+        "m = mmap.mmap(-1, 10 ** 8)\nm.write(b'x' * 10 ** 8)"
+    ),
+    "a machine of its own": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nfor flag in (1 << 28, 1 << 17, 1 << 30, 1 << 29):\n"
+        "    libc.unshare(flag)\nlibc.mount(b'x', b'/tmp', b'tmpfs', 0, b'size=9g')\n"
+        "for i in range(100):\n    open(f'/tmp/{i}', 'wb').write(b'x' * 10 ** 7)"
+    ),
     "an import hook": (
         "import sys\nclass H:\n    def find_spec(self, *a):\n        return None\nsys.meta_path.insert(0, H())\n"
         "sys.modules.clear()"
@@ -131,18 +186,20 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    """All of them in one run, beside an honest one: student -> result; and what was there before and after."""
+    """All of them in one run, beside an honest one: student -> result; and the folder for what is temporary."""
     from conftest import Class
 
-    course = Class(tmp_path_factory.mktemp("class"))
-    before = {p.pid for p in psutil.process_iter()}
+    course, temporary = Class(tmp_path_factory.mktemp("class")), tmp_path_factory.mktemp("temporary")
+    temporary.chmod(0o755)
     course.hand_in("honest.ipynb", notebook())
     for number, code in enumerate(ATTACKS.values()):
         course.hand_in(f"attack{number:02d}.ipynb", notebook(WRONG, before=code))
     for number, code in enumerate(ANSWERS.values()):
         course.hand_in(f"answer{number:02d}.ipynb", notebook({"07.4": code}))
-    graded = course.grade()
-    return graded, before, course
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        graded = course.grade()
+    return graded, temporary, course
 
 
 def test_there_are_enough_of_them():
@@ -175,13 +232,11 @@ def test_no_odd_answer_gains_a_mark_and_the_other_questions_keep_theirs(everythi
 
 
 def test_nothing_is_left_running_and_every_student_has_a_row(everything):
-    graded, before, course = everything
-    for _ in range(50):  # init may take a moment to bury what has ended
-        left = [p for p in psutil.process_iter(["name"]) if p.pid not in before and p.info["name"] == "bwrap"]
-        if not left:
-            break
-        time.sleep(0.1)
-    assert not left
+    graded, temporary, course = everything
+    running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
+    assert [line for line in running if any(str(temporary) in word for word in line)] == []
+    assert [p for p in psutil.Process().children(recursive=True) if p.name() == "bwrap"] == []
+    assert list(temporary.iterdir()) == []
     lines = (course.out / "grades.csv").read_text().splitlines()
     assert len(lines) == 1 + len(graded) == 2 + len(ATTACKS) + len(ANSWERS)
 
@@ -271,6 +326,108 @@ def test_the_sandbox_shows_nothing_of_the_machine(course, monkeypatch):
     listener.close()
     assert not list(course.folder.rglob("planted"))
     assert [p for p in files if not p.exists()] == []
+
+
+CONFINED = """
+import ctypes, mmap, os, subprocess
+libc, seen = ctypes.CDLL(None, use_errno=True), {}
+def tried(name, call):
+    try:
+        seen[name] = call()
+    except OSError as error:
+        seen[name] = error.errno
+for flag in (0x10000000, 0x20000, 0x40000000, 0x20000000):
+    seen[f"unshare {flag:x}"] = libc.unshare(flag)
+seen["shmget"] = libc.shmget(1, 1000, 0o1777)
+seen["mount"] = libc.mount(b"x", b"/tmp", b"tmpfs", 0, 0)
+seen["ptrace"] = libc.ptrace(16, os.getppid(), 0, 0)
+tried("memfd", lambda: os.memfd_create("x"))
+tried("shared memory", lambda: mmap.mmap(-1, 4096) and 0)
+tried("zero", lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096) and 0)
+tried("memory of the supervisor", lambda: open(f"/proc/{os.getppid()}/mem", "r+b") and 0)
+tried("descriptors of the supervisor", lambda: os.listdir(f"/proc/{os.getppid()}/fd"))
+seen["a child in a namespace"] = subprocess.run(["/usr/bin/unshare", "-Ur", "true"], stderr=-3).returncode
+seen["a child"] = subprocess.run(["/bin/true"]).returncode
+lines = dict(line.split(":\\t") for line in open("/proc/self/status") if ":\\t" in line)
+seen["capabilities"] = int(lines["CapEff"], 16) | int(lines["CapPrm"], 16)
+seen["filter"] = lines["Seccomp"].strip()
+report_5 = repr(seen)
+"""
+
+
+def test_calls_that_would_reach_out_are_refused(course):
+    course.hand_in("peek.ipynb", notebook({"07.5": CONFINED}))
+    one = course.grade()["peek"]
+    seen = eval(one.questions["07.5"]["text"])
+    assert seen.pop("a child") == seen.pop("capabilities") == 0
+    assert seen.pop("filter") == "2"
+    assert all(found not in (0, None) and not isinstance(found, list) for found in seen.values()), seen
+    assert len(seen) == 13
+    assert one.points == sum(FULL.values())
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_way_through_the_filter_ends_in_a_decision(machine):
+    """The filter, read by a few lines that do as the kernel does."""
+    import struct
+
+    from icl_lab.grading import confine
+
+    lines = list(struct.iter_unpack("HBBI", confine.program(machine)))
+    column = confine.COLUMN[machine]
+
+    def decided(number: int, first: int = 0, fourth: int = 0, kind: int = confine.MACHINES[machine]) -> int:
+        at, value = 0, 0
+        words = {confine.NUMBER: number, confine.MACHINE: kind, confine.FIRST: first, confine.FOURTH: fourth}
+        while True:
+            code, yes, no, k = lines[at]
+            at += 1
+            if code == confine.RETURN:
+                return k
+            if code == confine.LOAD:
+                value = words[k]
+            elif code == confine.AND:
+                value &= k
+            else:
+                test = {confine.EQUAL: value == k, confine.AT_LEAST: value >= k, confine.ANY_BIT: bool(value & k)}
+                at += yes if test[code] else no
+
+    refused, allowed = confine.REFUSE | 1, confine.ALLOW
+    for name, numbers in confine.CALLS.items():
+        assert decided(numbers[column]) == refused, name
+    clone, mmap, clone3 = (pair[column] for pair in (confine.CLONE, confine.MMAP, confine.CLONE3))
+    assert decided(clone, first=0x1200011) == allowed  # fork
+    assert decided(clone, first=0x3D0F00) == allowed  # a thread
+    assert decided(clone, first=0x10000011) == decided(clone, first=0x20011) == refused
+    assert decided(mmap, fourth=0x21) == decided(mmap, fourth=0x23) == refused
+    assert decided(mmap, fourth=0x22) == decided(mmap, fourth=0x01) == allowed
+    assert decided(clone3) == confine.REFUSE | 38
+    assert decided(200_000) == allowed
+    assert decided(200_000, kind=1) == confine.KILL
+    with pytest.raises(OSError, match="no list of system calls for vax"):
+        confine.program("vax")
+
+
+def test_the_package_and_the_clone_do_not_show_wherever_they_lie(tmp_path):
+    from icl_lab.grading.sandbox import hidden
+
+    clone = tmp_path / "usr" / "src" / "course"
+    (clone / "icl_lab").mkdir(parents=True)
+    bound = {tmp_path / "usr": Path("/usr"), tmp_path / "lib": Path("/libraries")}
+    assert hidden(bound, tmp_path / "lib" / "icl_lab") == [Path("/libraries/icl_lab")]
+    assert hidden(bound, clone / "icl_lab") == [Path("/usr/src/course/icl_lab")]
+    (clone / "pyproject.toml").touch()
+    assert hidden(bound, clone / "icl_lab") == [Path("/usr/src/course")]
+    assert hidden({Path("/usr"): Path("/usr")}, clone / "icl_lab") == []
+
+
+def test_memory_of_a_run_is_watched_and_reported(everything):
+    graded, _, course = everything
+    assert 20 * 2**20 < graded["honest"].memory < 1.2 * 2**30
+    many = graded[f"attack{list(ATTACKS).index('much memory in many processes'):02d}"]
+    assert many.problem == "it took more memory than allowed"
+    assert many.memory > LIMITS.memory
+    assert "Most memory of a run: " in (course.out / "report.html").read_text()
 
 
 def test_inputs_differ_between_students_and_not_between_runs(course):
