@@ -154,7 +154,9 @@ def grade(
     jobs: int = typer.Option(2, help="Submissions that run at once."),
     resume: bool = typer.Option(False, "--resume", help="Go on with what is in the folder."),
     force: bool = typer.Option(False, "--force", help="Grade everything anew."),
-    verbose: str | None = typer.Option(None, help="Grade this one student and say everything: for an appeal."),
+    verbose: str | None = typer.Option(
+        None, help="Grade this one student anew and say everything; the folder stays as it is."
+    ),
     unsafe_no_sandbox: bool = typer.Option(
         False, "--unsafe-no-sandbox", help="Run submissions as yourself, with your files. Read them first."
     ),
@@ -174,9 +176,10 @@ def grade(
         verbose=verbose,
         unsafe_no_sandbox=unsafe_no_sandbox,
     )
-    for one in graded if verbose else []:
-        print(outputs.told(one))
-    print(f"{len(graded)} submissions graded; see {out}/grades.csv and {out}/report.html.")
+    if verbose:
+        print(outputs.appeal(out, graded[0]))
+    else:
+        print(f"{len(graded)} students graded; see {out}/grades.csv and {out}/report.html.")
 
 
 @app.command()

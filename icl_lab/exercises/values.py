@@ -46,7 +46,9 @@ def decode(value: Any) -> Any:
         return float(value["number"])
     if set(value) == {"array", "shape"}:
         numbers, shape = value["array"], value["shape"]
-        sizes = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+        sizes = (
+            isinstance(shape, list) and len(shape) <= 32 and all(type(n) is int and 0 <= n <= LARGEST for n in shape)
+        )
         if not sizes or not isinstance(numbers, list) or math.prod(shape) != len(numbers) or len(numbers) > LARGEST:
             raise InputError("An array needs a shape and as many numbers as it says.")
         flat = [decode(one) for one in numbers]
