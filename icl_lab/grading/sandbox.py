@@ -122,7 +122,7 @@ def command(folder: Path, limits: Limits) -> list[str]:
     options += ["--ro-bind", str(folder), "/course", "--proc", "/proc", "--dev", "/dev"]
     options += ["--dev-bind", "/dev/null", "/dev/zero"]  # mapped, it is memory that no process shows
     options += ["--size", str(limits.disk // 4), "--perms", "1777", "--tmpfs", "/dev/shm"]
-    options += ["--chdir", "/tmp", "--remount-ro", "/"]
+    options += ["--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
     executable = prefix / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     return [available(), *options, "--", str(executable), "-B", "-s", "/course/inside.py"]
 
