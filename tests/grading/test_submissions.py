@@ -54,7 +54,11 @@ BROKEN = {
     "nest": (b"[" * 200_000, 0, "its JSON is not valid"),
     "long number": (b'{"cells": ' + b"9" * 10_000 + b"}", 0, "its JSON is not valid"),
     "no cells": (b'{"nbformat": 4, "cells": 7}', 0, "not a notebook of format 4"),
-    "odd cells": (b'{"nbformat": 4, "cells": [null, 3, {"cell_type": "code", "source": {"a": 1}}]}', 0, "version line"),
+    "odd cells": (
+        b'{"nbformat": 4, "cells": [null, 3, {"cell_type": "code", "source": {"a": 1}}]}',
+        0,
+        "its version line is gone",
+    ),
     "format 3": (json.dumps(V3).encode(), 0, "format 3; open it in Jupyter"),
     "too much code": (notebook(after="# x\n" * 300_000), 0, "more than 1,000,000 characters of code"),
     "halves of characters": (
