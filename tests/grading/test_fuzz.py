@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
-from conftest import EXERCISE, FULL, notebook
+from classroom import EXERCISE, FULL, notebook
 
 from icl_lab.grading import grade, judge, outputs
 from icl_lab.grading.submissions import Submission

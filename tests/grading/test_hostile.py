@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import EXERCISE, FULL, LIMITS, notebook
+from classroom import EXERCISE, FULL, LIMITS, notebook
 
 from icl_lab.exercises.build import SOURCES
 
@@ -187,7 +187,7 @@ ANSWERS = {
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """All of them in one run, beside an honest one: student -> result; and the folder for what is temporary."""
-    from conftest import Class
+    from classroom import Class
 
     course, temporary = Class(tmp_path_factory.mktemp("class")), tmp_path_factory.mktemp("temporary")
     temporary.chmod(0o755)

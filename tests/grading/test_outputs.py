@@ -7,7 +7,7 @@ import html.parser
 import json
 
 import pytest
-from conftest import EXERCISE
+from classroom import EXERCISE
 
 from icl_lab.grading import outputs, similarity, store
 from icl_lab.grading.store import Graded

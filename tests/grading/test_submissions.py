@@ -12,7 +12,7 @@ import zipfile
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 
 import pytest
-from conftest import EXERCISE, FULL, LIMITS, notebook
+from classroom import EXERCISE, FULL, LIMITS, notebook
 
 from icl_lab import cli
 from icl_lab.errors import InputError
@@ -88,7 +88,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory):
-    from conftest import Class
+    from classroom import Class
 
     course = Class(tmp_path_factory.mktemp("class"))
     course.hand_in("honest.ipynb", notebook())
