@@ -1,6 +1,6 @@
 """All benchmarks, or some of them: a table on the screen and ``benchmarks/results.json``. ``make bench`` runs all.
 
-    python -m benchmarks.run [step] [learners] [baselines] [sampling] [evaluation]
+    python -m benchmarks.run [step] [learners] [baselines] [sampling] [evaluation] [grading]
 
 Parts that are not named keep the results that they have. CPU seconds on one thread, two to four minutes for all of
 them. Every comparison is between ours and the usual way, side by side in this run, so the ratios hold on a shared
@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import baselines, evaluation, learners, sampling, step
+from benchmarks import baselines, evaluation, grading, learners, sampling, step
 from benchmarks.timing import processor, rounded
 from icl_lab.errors import InputError, unknown
 from icl_lab.files import read_json, write_json
@@ -72,6 +72,7 @@ PARTS: dict[str, tuple[Callable[[], list[Any]], Callable[[], dict[str, Any]]]] =
     "baselines": (baselines.rows, nothing),
     "sampling": (sampling.rows, nothing),
     "evaluation": (evaluation.rows, nothing),
+    "grading": (grading.rows, grading.more),
 }
 
 
