@@ -94,10 +94,10 @@ def grade(
         out = store.ready(Path(out), exercise, resume, force)
     versions, reference, stamp = known_versions(exercise), exercise.reference(), store.stamp(exercise, key)
     marks = {one.student: store.mark_of(stamp, one) for one in found}
-    results = {} if verbose else _known(Path(out), marks)
+    results = {} if verbose is not None else _known(Path(out), marks)
 
     def finish(one: Submission, made: Graded) -> None:
-        results[one.student] = made if verbose else store.save(Path(out), marks[one.student], made)
+        results[one.student] = made if verbose is not None else store.save(Path(out), marks[one.student], made)
 
     with sandbox.course() as course:
         if not unsafe_no_sandbox:
@@ -187,6 +187,8 @@ def judged(
         made.problem = f"it could not be run ({type(error).__name__})"
     failed = [(number, error) for number, error in data["cells"].items() if error]
     made.cells = {judge.clean(number, 20): judge.clean(error, 300) for number, error in failed[:100]}
+    cpu = data.get("cpu")
+    made.cpu = float(cpu) if isinstance(cpu, int | float) and 0 <= cpu < 1e6 else 0.0
     ended = data.get("ended")
     made.ended = [[judge.clean(word, 80) for word in pair] for pair in ended[:10]] if _pairs(ended) else []
     made.questions = judge.judge(exercise, reference, data["answers"], key, one.student)

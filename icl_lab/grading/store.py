@@ -35,6 +35,7 @@ class Graded:
     code: str = ""
     seconds: float = 0.0
     memory: int = 0
+    cpu: float = 0.0
 
     @property
     def points(self) -> float:
