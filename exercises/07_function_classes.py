@@ -167,18 +167,18 @@ def probe_repeated(rng):
     return inputs
 
 
-def probe_one_point(rng):
-    """a prompt of one point has a query and no example"""
-    return _prompt(rng, 1, 5)
+def probe_two_points(rng):
+    """a prompt of two points has one example, and a query that no example determines"""
+    return _prompt(rng, 2, 5)
 
 
-# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated: fits all points, the query among them
+# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated,probe_two_points: fits all points, the query among them
 def prefix_least_squares(xs, ys):
     w, *_ = np.linalg.lstsq(xs, ys, rcond=None)
     return np.concatenate([[0.0], xs[1:] @ w])
 
 
-# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated: uses one example too many
+# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated,probe_two_points: uses one example too many
 def prefix_least_squares(xs, ys):
     out = np.zeros(len(xs))
     for k in range(1, len(xs)):
@@ -187,7 +187,7 @@ def prefix_least_squares(xs, ys):
     return out
 
 
-# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated: ridge instead of least squares
+# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated,probe_two_points: ridge instead of least squares
 def prefix_least_squares(xs, ys):
     out = np.zeros(len(xs))
     for k in range(1, len(xs)):
@@ -196,7 +196,7 @@ def prefix_least_squares(xs, ys):
     return out
 
 
-# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated: normal equations, and 0 where they have no solution
+# %% wrong 07.3 loses=probe_wide,probe_tall,probe_repeated,probe_two_points: normal equations, or 0
 def prefix_least_squares(xs, ys):
     out = np.zeros(len(xs))
     for k in range(1, len(xs)):
