@@ -79,7 +79,7 @@ class Claim:
 
 
 class Found(NamedTuple):
-    """What was measured: a value with its 90 % interval, on which model, and how many trainings stand behind it.
+    """What was measured: a value with its interval, on which model, and how many trainings stand behind it.
 
     ``why`` is the likely reason, printed where the claim does not hold. A number without an interval has low = high.
     """
@@ -129,7 +129,7 @@ def read(path: Path) -> dict[str, Claim]:
     return by_id
 
 
-HEADER = ("claim", "source", "value", "90 % interval", "threshold", "trainings", "verdict")
+HEADER = ("claim", "source", "value", "interval", "threshold", "trainings", "verdict")
 
 
 def rows(claims: Sequence[Claim], measured: Mapping[str, Found | None]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ PAGE_HERE = "<!-- every claim of the book -->"  # on chapters/claims.md
 COUNT_HERE = "<!-- how many claims hold -->"  # on the front page
 EVERY_PLACEHOLDER = PAGE_HERE + COUNT_HERE
 COLUMNS = ("sentence", "verdict", "value", "interval", "threshold", "trainings", "source", "model")
-HEADER = ("claim", "verdict", "value", "90 % interval", "threshold", "trainings", "source", "model")
+HEADER = ("claim", "verdict", "value", "interval", "threshold", "trainings", "source", "model")
 FAST = "The numbers below are those of the fast profile: small values, for checking that the chapters run."
 TEXTS = (*(name for name in COLUMNS if name != "trainings"), "committed", "why")
 
