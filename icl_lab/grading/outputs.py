@@ -128,8 +128,14 @@ def row(exercise: Exercise, one: Graded) -> list[Any]:
 
 def reason(one: Graded) -> str:
     """Everything that a teacher should know about a run, in one line."""
+    slow = [f"cell {number}: {why}" for number, why in one.cells.items() if why.startswith("it took longer")]
     ended = [f"{where or 'the start'}: {why}" for where, why in one.ended]
-    return "; ".join([*([one.problem] if one.problem else []), *one.notes, *ended])
+    return "; ".join([*([one.problem] if one.problem else []), *one.notes, *slow, *ended])
+
+
+def count(points: float) -> str:
+    """``1 point``, ``3 points``."""
+    return f"{points:g} point" + ("" if points == 1 else "s")
 
 
 def told(one: Graded) -> str:
@@ -188,14 +194,15 @@ def feedback(exercise: Exercise, one: Graded) -> str:
     if told := reason(one):
         parts.append(f'<p class="no">{html.escape(told)}</p>')
     for id, question in one.questions.items():
-        parts.append(f"<h2>{html.escape(id)}: {question['points']:g} of {question['of']:g}</h2>")
+        marks = f"{question['points']:g} of {question['of']:g}" if question["of"] else "marked by a person"
+        parts.append(f"<h2>{html.escape(id)}: {marks}</h2>")
         lines = [
             (part["name"].removeprefix("probe_").replace("_", " "), "passes" if part["ok"] else "fails", part["why"])
             for part in question["parts"]
         ]
         parts.append(rows_html(("case", "", "why"), lines) if lines else "")
         if question["by hand"]:
-            parts.append(f"<p>{question['by hand']:g} more points are given by a person.</p>")
+            parts.append(f"<p>Up to {count(question['by hand'])} are given by a person.</p>")
     if one.cells:
         parts.append("<h2>Cells that failed</h2>" + rows_html(("cell", "error"), one.cells.items()))
     return page(f"Exercise {exercise.number}, {one.student}", "".join(parts))
@@ -219,12 +226,12 @@ def report(exercise: Exercise, graded: Sequence[Graded], alike: Sequence[tuple[f
         if question.kind == "text":
             continue
         counts = Counter(one.questions[id]["points"] for one in graded)
-        body.append(f"<h2>{html.escape(id)}, {question.points:g} points</h2>")
+        body.append(f"<h2>{html.escape(id)}, {count(question.points)}</h2>")
         for points in sorted(counts):
             width = round(60 * counts[points] / len(graded), 2)
             body.append(f'<div>{points:g}: {counts[points]}<div class="bar" style="width:{width}%"></div></div>')
     body.append("<h2>Probes that failed most</h2>" + rows_html(("probe", "students"), failed.most_common(15)))
-    stopped = [[one.student, reason(one)] for one in graded if one.problem or one.ended or one.notes]
+    stopped = [[one.student, told_so] for one in graded if (told_so := reason(one))]
     body.append("<h2>Runs that hit a limit, and other remarks</h2>" + rows_html(("student", "what"), stopped))
     near = [[a, b, f"{share:.0%}"] for share, a, b in alike[:MOST_PAIRS]]
     body.append(f"<h2>Code that is much alike: {len(alike)} pairs</h2><p>A hint, not a proof.</p>")

@@ -253,3 +253,17 @@ def test_renamed_copies_are_found_and_independent_work_is_not():
 def test_code_of_any_kind_can_be_compared(code):
     similarity.shingles(code)
     similarity.pairs(EXERCISE, [graded("a", code=code * 100), graded("b", code=code * 100)])
+
+
+def test_a_cell_that_took_too_long_is_a_reason_and_an_ordinary_error_is_not():
+    slow = graded("slow", cells={"5": "it took longer than 10 seconds", "7": "NameError: name 'x' is not defined"})
+    plain = graded("plain", cells={"7": "NameError: name 'x' is not defined"})
+    assert outputs.reason(slow) == "cell 5: it took longer than 10 seconds"
+    assert outputs.reason(plain) == ""
+    report = outputs.report(EXERCISE, [slow, plain], [])
+    assert "<td>slow</td><td>cell 5: it took longer than 10 seconds</td>" in report
+    assert "<td>plain</td>" not in report
+    assert "07.1, 1 point<" in report
+    page = outputs.feedback(EXERCISE, plain)
+    assert "07.5: marked by a person" in page
+    assert "NameError" in page
