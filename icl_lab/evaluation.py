@@ -250,10 +250,18 @@ def curve_of(errors: np.ndarray, k: Sequence[int] | np.ndarray | None = None, se
 def bootstrap(errors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The 90 % percentile interval of the mean over prompts (axis 0), from 1,000 resamples of whole prompts."""
     n = len(errors)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
-    means = counts @ errors / n  # (RESAMPLES, ks)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = _ends(_counts(n, seed) @ errors / n)
     return low, high
+
+
+def _counts(n: int, seed: int) -> np.ndarray:
+    """(RESAMPLES, n): how often each of n prompts is in each resample."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
+
+
+def _ends(resampled: np.ndarray) -> np.ndarray:
+    """The ends (2, ...) of the interval that the resampled statistics (RESAMPLES, ...) span."""
+    return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
 class Interval(NamedTuple):
@@ -278,12 +286,11 @@ def ratio_of_means(above: np.ndarray, below: np.ndarray, seed: int = 0) -> Inter
     above, below = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
     if above.shape != below.shape or above.ndim != 1 or len(above) == 0:
         raise InputError(f"A ratio needs two arrays of shape (prompts,), got {above.shape} and {below.shape}.")
-    n = len(above)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    draws = _counts(len(above), seed)
     under = draws @ below
     if not (under > 0).all():
         raise InputError("A ratio needs a mean above 0 below the line in every resample, got 0 in one.")
-    low, high = np.quantile((draws @ above) / under, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = _ends((draws @ above) / under)
     return Interval(float(above.mean() / below.mean()), float(low), float(high))
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from icl_lab.book.pages import text_of
 from icl_lab.claims import FAILS, HOLDS, MIME, NOT_MEASURED, UNDECIDED, VERDICTS, quoted
 from icl_lab.errors import InputError
 
@@ -46,7 +47,7 @@ class Chapter:
 def title_of(text: str) -> str:
     """The first heading of a notebook (JSON)."""
     for cell in json.loads(text)["cells"]:
-        found = re.match(r"\s*# (.+)", _text(cell["source"])) if cell["cell_type"] == "markdown" else None
+        found = re.match(r"\s*# (.+)", text_of(cell["source"])) if cell["cell_type"] == "markdown" else None
         if found:
             return found[1].strip()
     return "A chapter without a title"
@@ -210,7 +211,3 @@ def _left_out(chapters: Sequence[Chapter]) -> str:
 
 def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
-def _text(pieces: str | list[str]) -> str:
-    return pieces if isinstance(pieces, str) else "".join(pieces)

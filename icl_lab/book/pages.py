@@ -44,7 +44,7 @@ def prepare(text: str, note: str | None = None) -> str:
 
 
 def _is_title(cell: dict) -> bool:
-    return cell["cell_type"] == "markdown" and _text(cell["source"]).lstrip().startswith("# ")
+    return cell["cell_type"] == "markdown" and text_of(cell["source"]).lstrip().startswith("# ")
 
 
 def _tidy(outputs: list[dict]) -> list[dict]:
@@ -52,16 +52,17 @@ def _tidy(outputs: list[dict]) -> list[dict]:
     tidy: list[dict] = []
     for output in outputs:
         if output["output_type"] == "stream" and tidy and tidy[-1].get("name") == output["name"]:
-            tidy[-1]["text"] = _text(tidy[-1]["text"]) + _text(output["text"])
+            tidy[-1]["text"] = text_of(tidy[-1]["text"]) + text_of(output["text"])
         else:
             tidy.append(output)
     for output in tidy:
         if output["output_type"] == "stream":
-            output["text"] = re.sub(r"[^\n]*\r(?!\n|$)", "", _text(output["text"])).replace("\r", "")
+            output["text"] = re.sub(r"[^\n]*\r(?!\n|$)", "", text_of(output["text"])).replace("\r", "")
     return tidy
 
 
-def _text(pieces: str | list[str]) -> str:
+def text_of(pieces: str | list[str]) -> str:
+    """The text of a cell or an output, which notebooks keep whole or in lines."""
     return pieces if isinstance(pieces, str) else "".join(pieces)
 
 
@@ -77,7 +78,7 @@ def alternatives(text: str) -> tuple[dict[str, str], list[str]]:
             for kind in images:
                 alt = output.get("metadata", {}).get(kind, {}).get("alt", "").strip()
                 if alt:
-                    found[_image_name(kind, _text(output["data"][kind]))] = alt
+                    found[_image_name(kind, text_of(output["data"][kind]))] = alt
                 else:
                     problems.append(f"cell {index} shows a figure without an alt text; use show(fig, alt)")
     return found, problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,12 @@ HINTS = {
 PRIVATE = ("exercises/", "tests/exercises/", "tests/grading/")  # what `publish` leaves out: these hold answers
 
 
-def notebook(exercise: Exercise, solved: bool = False) -> dict[str, Any]:
-    """The notebook of an exercise, without outputs: stubs for students, solutions for teachers."""
-    shown = exercise.solved() if solved else [(cell.kind, exercise.shown(cell)) for cell in exercise.cells]
+def notebook(exercise: Exercise, solved: bool = False, replacing: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The notebook of an exercise, without outputs: stubs for students, solutions for teachers.
+
+    ``replacing``: other code than the solution's for some questions, by id.
+    """
+    shown = exercise.solved(replacing) if solved else [(cell.kind, exercise.shown(cell)) for cell in exercise.cells]
     cells = [_cell("setup", "code", cell_0(), ["setup", "remove-cell"])]
     for index, ((kind, text), cell) in enumerate(zip(shown, exercise.cells, strict=True)):
         if index == 0:  # in the text, where Colab keeps it

@@ -151,6 +151,11 @@ def replaced(code: str, stub: str) -> str:
     return pattern.sub(lambda found: "\n".join(found[1] + line for line in stub.split("\n")), code)
 
 
+def uncommented(body: str) -> str:
+    """The text of a cell in which every line is a comment."""
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.split("\n"))
+
+
 def read(path: Path) -> Exercise:
     """Read a source. Raises InputError, one sentence with the file and the cell, for whatever breaks the format."""
     match = re.fullmatch(r"(\d\d)_(\w+)\.py", path.name)
@@ -181,8 +186,7 @@ class _Reader:
 
     def take(self, header: str, body: str) -> None:
         if header == "[markdown]":
-            lines = [line.removeprefix("#").removeprefix(" ") for line in body.split("\n")]
-            self.cells.append(Cell("markdown", "\n".join(lines)))
+            self.cells.append(Cell("markdown", uncommented(body)))
         elif not header:
             self.cells.append(Cell("code", body))
         else:
@@ -228,8 +232,7 @@ class _Reader:
         self._of(match[1])["wrong"].append(Wrong(body, tuple(match[2].split(",")), match[3]))
 
     def rubric(self, rest: str, body: str) -> None:
-        lines = [line.removeprefix("#").removeprefix(" ") for line in body.split("\n")]
-        self._of(rest)["rubric"] = "\n".join(lines)
+        self._of(rest)["rubric"] = uncommented(body)
 
     def finish(self, number: str, slug: str) -> Exercise:
         questions = {}

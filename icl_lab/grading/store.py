@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from icl_lab.errors import InputError
 from icl_lab.exercises.source import Exercise
+from icl_lab.files import write_json
 from icl_lab.grading import judge
 from icl_lab.grading.submissions import Submission
 
@@ -102,10 +102,7 @@ def place(out: Path, student: str) -> Path:
 
 def save(out: Path, mark: str, made: Graded) -> Graded:
     """Put a result on disk, whole or not at all."""
-    path = place(out, made.student)
-    half = path.with_suffix(".partial")
-    half.write_text(json.dumps({"mark": mark, **made.__dict__}), encoding="utf-8")
-    os.replace(half, path)
+    write_json(place(out, made.student), {"mark": mark, **made.__dict__})
     return made
 
 

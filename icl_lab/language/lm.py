@@ -1,7 +1,7 @@
 """A language model seen as what it is for a score: log-probabilities of tokens given the tokens before them.
 
 The words are those of the Language Model Evaluation Harness (``loglikelihood``, ``loglikelihood_rolling``,
-``generate_until``), and so are the rules: see `LM.encode_pair` for the two places where they say more.
+``generate_until``), and so are the rules: see `LM.encode_pairs` for the two places where they say more.
 """
 
 from __future__ import annotations

@@ -130,7 +130,8 @@ class Prompt:
 def n_tokens(lm, prompt: Prompt, labels: Sequence[str]) -> int:
     """Tokens of the prompt with its longest candidate, in the longer of its two orders, beginning of text included."""
     requests = (prompt.input_first, prompt.label_first)
-    return max(len(lm.encode("".join(request(label)))) for request in requests for label in labels) + int(lm.add_bos)
+    encoded = lm.encode_all("".join(request(label)) for request in requests for label in labels)
+    return max(map(len, encoded.values())) + int(lm.add_bos)
 
 
 def check_length(lm, prompt: Prompt, labels: Sequence[str]) -> int:

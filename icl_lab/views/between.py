@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from icl_lab import checkpoints
 from icl_lab.errors import InputError
 from icl_lab.evaluation import Interval, interval_of
 from icl_lab.figures import BLACK, BLUE, GRAY, ORANGE, PURPLE, style, subplots
 from icl_lab.functions import SparseLinear
 from icl_lab.predictors import LeastSquares
 from icl_lab.sweeps import Sweep, sweep
+from icl_lab.views import model
 
 DENSE, SPARSE, MIXTURE, LEAST_SQUARES = "small/dense", "small/sparse2", "small/dense_sparse2", "least squares"
 DIM = 20
@@ -36,12 +36,6 @@ def place(to_first: Any, to_second: Any, apart: Any) -> tuple[Any, Any]:
         raise InputError(f"Two predictors that agree have no line between them: their distance is {apart.min():g}.")
     along = (apart + first - second) / (2 * apart)
     return along, np.maximum(first / apart - along**2, 0.0)
-
-
-@cache
-def model(name: str) -> checkpoints.Pretrained:
-    """A shipped model, loaded once."""
-    return checkpoints.load(name)
 
 
 @cache

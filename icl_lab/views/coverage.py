@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from icl_lab import checkpoints
 from icl_lab.errors import InputError, unknown
 from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import BLUE, GREEN, VERMILION, legend_above, plot_functions, style, subplots
@@ -21,6 +19,7 @@ from icl_lab.functions import Line, Mixture, Sinusoid
 from icl_lab.functions.curves import HALF_WIDTH
 from icl_lab.predictors import MixtureBayes
 from icl_lab.recipes import SINE_SHARES
+from icl_lab.views import model
 
 KINDS = {"line": Line(), "sinusoid": Sinusoid()}  # in the order of the mixture
 TRAININGS = ("", "_s1", "_s2")  # as their checkpoints' names end
@@ -48,11 +47,6 @@ def checkpoint_of(share: float, training: str = "") -> str:
     return f"tiny/line_sine_w{round(1000 * share):03d}{training}"
 
 
-@cache
-def _load(name: str) -> checkpoints.Pretrained:
-    return checkpoints.load(name)
-
-
 def shown(share: float, k: int, kind: str = "sinusoid", seed: int = 0) -> Shown:
     """What ``draw`` draws. Raises InputError for a share without models, a kind that is none, a k outside 0 to MOST."""
     names = [checkpoint_of(share, training) for training in TRAININGS]
@@ -70,7 +64,7 @@ def shown(share: float, k: int, kind: str = "sinusoid", seed: int = 0) -> Shown:
         ys.numpy(),
         truth.double().numpy(),
         predicted_curve(best, xs, ys, GRID),
-        tuple(predicted_curve(_load(name), xs, ys, GRID) for name in names),
+        tuple(predicted_curve(model(name), xs, ys, GRID) for name in names),
     )
 
 

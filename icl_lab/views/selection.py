@@ -13,13 +13,13 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from icl_lab import checkpoints
 from icl_lab.errors import InputError, unknown
 from icl_lab.evaluation import predicted_curve
 from icl_lab.figures import BLUE, ORANGE, WIDTH, legend_above, plot_functions, style
 from icl_lab.functions import Line, Mixture, Sinusoid
 from icl_lab.functions.curves import HALF_WIDTH
 from icl_lab.predictors import MixtureBayes
+from icl_lab.views import model
 
 KINDS = {"line": Line(), "sinusoid": Sinusoid()}  # in the order of the mixture
 MIXTURE = Mixture(tuple(KINDS.values()))
@@ -46,12 +46,6 @@ class Shown:
 
 
 @cache
-def model(name: str) -> checkpoints.Pretrained:
-    """A checkpoint, loaded once."""
-    return checkpoints.load(name)
-
-
-@cache
 def shown(k: int, kind: str, seed: int) -> Shown:
     """What is drawn. The prompt follows from kind and seed alone: larger k add examples to the same ones.
 
@@ -66,9 +60,8 @@ def shown(k: int, kind: str, seed: int) -> Shown:
     xs, ys = prompt.xs[0, :k, 0], prompt.ys[0, :k]
     exact = MixtureBayes(MIXTURE)
     predictors = {name: model(name) for name in MODELS} | {exact.name: exact}
-    with torch.no_grad():
-        curves = {name: predicted_curve(predictor, xs, ys, GRID) for name, predictor in predictors.items()}
-        posterior = exact.posterior(prompt.xs, prompt.ys)[0, k].numpy()
+    curves = {name: predicted_curve(predictor, xs, ys, GRID) for name, predictor in predictors.items()}
+    posterior = exact.posterior(prompt.xs, prompt.ys)[0, k].numpy()
     truth = fc.values(prompt.task, GRID[None, :, None])[0].double().numpy()
     return Shown(k, kind, xs.numpy(), ys.numpy(), truth, curves, posterior)
 

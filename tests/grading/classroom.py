@@ -16,12 +16,7 @@ FULL = {"07.1": 1.0, "07.2": 3.0, "07.3": 4.0, "07.4": 2.0}
 
 def notebook(replacing: dict[str, str] | None = None, before: str = "", after: str = "") -> dict:
     """The solved notebook, with other code for some questions, and cells before and after all others."""
-    made = build.notebook(EXERCISE, solved=True)
-    for cell in made["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        id = next((tag.removeprefix("question-") for tag in tags if tag.startswith("question-")), None)
-        if replacing and id in replacing:
-            cell["source"] = replacing[id]
+    made = build.notebook(EXERCISE, solved=True, replacing=replacing)
     extra = [{"cell_type": "code", "metadata": {}, "outputs": [], "source": text} for text in (before, after)]
     made["cells"] = [*([extra[0]] if before else []), *made["cells"], *([extra[1]] if after else [])]
     return made
